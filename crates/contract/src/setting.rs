@@ -30,6 +30,10 @@ pub struct Variable {
     pub meaning: &'static str,
 }
 
+/// The one setting that both functions need.
+pub const BUCKET: Variable =
+    Variable { name: "BUCKET", default: "required", meaning: "the bucket of sources and renditions" };
+
 /// The text of a setting; a blank one counts as absent, as SAM templates pass "" for "not set".
 pub fn text(lookup: &Lookup, name: &str) -> Option<String> {
     lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())

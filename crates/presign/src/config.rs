@@ -1,0 +1,90 @@
+//! Presign's settings. The only module that reads the environment, and it does so through a lookup
+//! that tests can stand behind. A bad setting ends the start, by name.
+
+use std::time::Duration;
+
+use contract::setting::{self, Lookup, SettingError, Variable};
+use contract::{KeySecrets, Layout, Limits};
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub bucket: String,
+    pub key_secrets: KeySecrets,
+    pub layout: Layout,
+    pub max_source_bytes: u64,
+    pub url_expiry: Duration,
+}
+
+impl Config {
+    pub const URL_EXPIRY_SECONDS: Variable = Variable {
+        name: "URL_EXPIRY_SECONDS",
+        default: "900",
+        meaning: "how long an upload URL is valid, 60 to 3600 seconds",
+    };
+
+    /// Everything that presign reads, in the order of the README's table.
+    pub const VARIABLES: [Variable; 6] = [
+        setting::BUCKET,
+        KeySecrets::CURRENT,
+        KeySecrets::PREVIOUS,
+        Layout::VARIABLE,
+        Limits::MAX_SOURCE_BYTES,
+        Self::URL_EXPIRY_SECONDS,
+    ];
+
+    pub fn from_env() -> Result<Self, SettingError> {
+        Self::from_settings(&|name| std::env::var(name).ok())
+    }
+
+    pub fn from_settings(lookup: &Lookup) -> Result<Self, SettingError> {
+        let expiry_s = setting::number(lookup, Self::URL_EXPIRY_SECONDS.name, 900, 60..=3600)?;
+        Ok(Self {
+            bucket: setting::required(lookup, setting::BUCKET.name)?,
+            key_secrets: KeySecrets::from_settings(lookup)?,
+            layout: Layout::from_settings(lookup)?,
+            max_source_bytes: Limits::source_bytes_from_settings(lookup)?,
+            url_expiry: Duration::from_secs(expiry_s),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(pairs: &[(&str, &str)]) -> Result<Config, String> {
+        let secret = "s".repeat(32);
+        let base = [("BUCKET", "b"), ("KEY_SECRET", secret.as_str())];
+        let find = |name: &str| pairs.iter().chain(&base).find(|(n, _)| *n == name);
+        let lookup = |name: &str| find(name).map(|(_, value)| (*value).to_owned());
+        Config::from_settings(&lookup).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_documented_defaults_are_the_real_ones() {
+        let config = config(&[]).unwrap();
+        assert_eq!(Config::URL_EXPIRY_SECONDS.default, config.url_expiry.as_secs().to_string());
+        assert_eq!(Limits::MAX_SOURCE_BYTES.default, config.max_source_bytes.to_string());
+        assert_eq!(config.layout, Layout::Flat);
+    }
+
+    #[test]
+    fn every_bad_setting_is_refused_by_name() {
+        for (name, value, expected) in [
+            ("BUCKET", "", "BUCKET: is not set"),
+            ("KEY_SECRET", "short", "KEY_SECRET: has 5 bytes"),
+            ("KEY_SECRET_PREVIOUS", "short", "KEY_SECRET_PREVIOUS: has 5 bytes"),
+            ("KEY_LAYOUT", "deep", "KEY_LAYOUT: `deep` is neither"),
+            ("URL_EXPIRY_SECONDS", "59", "URL_EXPIRY_SECONDS: `59` is not a whole number from 60 to 3600"),
+            (
+                "URL_EXPIRY_SECONDS",
+                "3601",
+                "URL_EXPIRY_SECONDS: `3601` is not a whole number from 60 to 3600",
+            ),
+            ("MAX_SOURCE_BYTES", "0", "MAX_SOURCE_BYTES: `0` is not"),
+        ] {
+            let error = config(&[(name, value)]).unwrap_err();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! `GET /uploads/{key+}`: what became of an upload. Ownership is the key's mac, checked before any
+//! call to S3; another's upload and one that never was look alike.
+
+use std::time::Duration;
+
+use contract::manifest::{Outcome, Rejection};
+use contract::{Manifest, UploadKey};
+use jiff::Timestamp;
+use lambda_http::Request;
+use lambda_http::http::StatusCode;
+use lambda_http::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::Answer;
+use crate::config::Config;
+use crate::objects::{Objects, SourceVersion};
+use crate::problem::Problem;
+
+/// Seconds between two questions about an upload that is not final.
+const RETRY_AFTER_S: &str = "1";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    AwaitingUpload,
+    Processing,
+    Ready,
+    Rejected,
+    Failed,
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    status: State,
+    key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest: Option<&'a Manifest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejection: Option<&'a Rejection>,
+}
+
+pub async fn tell(
+    config: &Config,
+    objects: &Objects,
+    request: &Request,
+    key: &str,
+    sub: &str,
+) -> Result<Answer, Problem> {
+    let upload = UploadKey::parse(key).filter(|upload| upload.is_owned_by(&config.key_secrets, sub));
+    let upload = upload.ok_or_else(Problem::no_such_upload)?;
+    let manifest_key = upload.source().manifest();
+    let (manifest, source) =
+        tokio::try_join!(objects.manifest(&manifest_key), objects.source(upload.source()))?;
+    let expired = has_expired(&upload, config.url_expiry);
+    let state = decide(manifest.as_ref(), source.as_ref(), expired).ok_or_else(Problem::no_such_upload)?;
+    let manifest = manifest.filter(|_| matches!(state, State::Ready | State::Rejected | State::Failed));
+    let rejection = manifest.as_ref().and_then(|manifest| match &manifest.outcome {
+        Outcome::Rejected { rejection } => Some(rejection),
+        Outcome::Ready { .. } | Outcome::Failed { .. } | Outcome::Removed => None,
+    });
+    let told = Told { status: state, key: upload.source().as_str(), manifest: manifest.as_ref(), rejection };
+    Ok(answer(request, &told))
+}
+
+fn has_expired(upload: &UploadKey, url_expiry: Duration) -> bool {
+    upload.issued_at().is_none_or(|issued_at| Timestamp::now() > issued_at + url_expiry)
+}
+
+/// `None` where there is nothing, and can be nothing any more.
+fn decide(manifest: Option<&Manifest>, source: Option<&SourceVersion>, expired: bool) -> Option<State> {
+    let of_this_source = |manifest: &Manifest| {
+        source.is_none_or(|source| {
+            manifest.source.etag == source.etag && manifest.source.version_id == source.version_id
+        })
+    };
+    match manifest.filter(|manifest| of_this_source(manifest)).map(|manifest| &manifest.outcome) {
+        // What is published stands until the worker has seen that the source is gone.
+        Some(Outcome::Ready { .. }) => Some(State::Ready),
+        Some(Outcome::Rejected { .. }) => Some(State::Rejected),
+        Some(Outcome::Failed { .. }) => Some(State::Failed),
+        Some(Outcome::Removed) | None if source.is_some() => Some(State::Processing),
+        Some(Outcome::Removed) | None => (!expired).then_some(State::AwaitingUpload),
+    }
+}
+
+fn answer(request: &Request, told: &Told) -> Answer {
+    let answer = Answer::json(StatusCode::OK, told);
+    let etag = etag(&answer.body);
+    let known = request.headers().get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let unchanged = known.flat_map(|list| list.split(',')).any(|known| same_etag(known, &etag));
+    let answer = match unchanged {
+        true => Answer { status: StatusCode::NOT_MODIFIED, body: Vec::new(), ..answer },
+        false => answer,
+    };
+    let answer = answer.with(ETAG, etag).with(CACHE_CONTROL, "private, no-cache");
+    match told.status {
+        State::AwaitingUpload | State::Processing => answer.with(RETRY_AFTER, RETRY_AFTER_S),
+        State::Ready | State::Rejected | State::Failed => answer,
+    }
+}
+
+fn etag(body: &[u8]) -> String {
+    let digest = Sha256::digest(body);
+    let hex: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{hex}\"")
+}
+
+/// Weak comparison: gateways that compress turn a strong ETag into a weak one.
+fn same_etag(known: &str, etag: &str) -> bool {
+    let known = known.trim();
+    known == "*" || known.strip_prefix("W/").unwrap_or(known) == etag
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(status: &str, etag: &str) -> Manifest {
+        let mut json = serde_json::json!({
+            "schema": 1, "status": status, "revision": "3f9a0c12be77", "recipe": "0123456789abcdef",
+            "source": {"key": "raw/a.jpg", "etag": etag, "size": 1}, "processedAt": "2026-11-22T05:00:00Z",
+        });
+        json["renditions"] = serde_json::json!([]);
+        json["placeholder"] = serde_json::json!({"thumbhash": "", "color": "#000000"});
+        json["rejection"] = serde_json::json!({"code": "corrupt", "message": "m"});
+        json["failure"] = serde_json::json!({"code": "gave_up", "message": "m"});
+        Manifest::parse(json.to_string().as_bytes()).unwrap()
+    }
+
+    fn decided(status: Option<&str>, source: Option<&str>, expired: bool) -> Option<State> {
+        let manifest = status.map(|status| manifest(status, "e"));
+        let source = source.map(|etag| SourceVersion { etag: etag.into(), version_id: None });
+        decide(manifest.as_ref(), source.as_ref(), expired)
+    }
+
+    #[test]
+    fn the_state_follows_from_manifest_source_and_clock() {
+        let table = [
+            (None, None, false, Some(State::AwaitingUpload)),
+            (None, None, true, None),
+            (None, Some("e"), true, Some(State::Processing)),
+            (Some("ready"), Some("e"), true, Some(State::Ready)),
+            (Some("rejected"), Some("e"), true, Some(State::Rejected)),
+            (Some("failed"), Some("e"), true, Some(State::Failed)),
+            (Some("ready"), None, true, Some(State::Ready)),
+            (Some("ready"), Some("newer"), true, Some(State::Processing)),
+            (Some("failed"), Some("newer"), true, Some(State::Processing)),
+            (Some("removed"), None, true, None),
+            (Some("removed"), None, false, Some(State::AwaitingUpload)),
+            (Some("removed"), Some("e"), true, Some(State::Processing)),
+        ];
+        for (status, source, expired, state) in table {
+            assert_eq!(decided(status, source, expired), state, "{status:?} {source:?} {expired}");
+        }
+    }
+
+    #[test]
+    fn etags_are_compared_weakly() {
+        assert!(same_etag(" W/\"a\"", "\"a\""));
+        assert!(same_etag("*", "\"a\""));
+        assert!(!same_etag("\"b\"", "\"a\""));
+    }
+}
