@@ -84,7 +84,7 @@ impl Encoding {
         })
     }
 
-    /// WebP's method asked for, or 4: below it bytes grow faster than time shrinks (docs/codecs.md).
+    /// WebP's method asked for, or libwebp's own default.
     pub fn method(&self) -> u8 {
         self.method.unwrap_or(4)
     }

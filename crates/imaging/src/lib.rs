@@ -1,1 +1,28 @@
+//! Bytes in, bytes out: judges a source by its header, decodes it once and makes every rendition of a
+//! recipe. Never does I/O, reads the environment, spawns a thread or knows AWS; CI checks its tree.
 
+mod colour;
+mod decode;
+mod encode;
+mod error;
+mod geometry;
+mod guard;
+mod jobs;
+mod libjpeg;
+mod orientation;
+mod pixels;
+mod placeholder;
+mod probe;
+mod render;
+mod resize;
+mod sniff;
+#[cfg(test)]
+mod testing;
+
+pub use encode::{ENCODERS, check_recipe};
+pub use error::Error;
+pub use libjpeg::jpeg_simd;
+pub use orientation::Orientation;
+pub use probe::{Probe, probe};
+pub use render::{Encoded, render};
+pub use sniff::{Sniffed, sniff};

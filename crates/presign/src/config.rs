@@ -32,6 +32,7 @@ impl Config {
         Self::URL_EXPIRY_SECONDS,
     ];
 
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn from_env() -> Result<Self, SettingError> {
         Self::from_settings(&|name| std::env::var(name).ok())
     }

@@ -1,0 +1,32 @@
+//! The sole place where pixels are allocated from input. Owns one decode per source, at a reduced scale
+//! where the format can; never converts colours or turns anything: on small pictures that is cheaper.
+
+mod jpeg;
+pub(crate) mod raster;
+
+use contract::MediaType;
+
+use crate::error::Error;
+use crate::jobs::Job;
+use crate::pixels::Pixels;
+use crate::probe::Probe;
+use crate::resize::premultiply;
+
+/// A decoded source.
+pub(crate) struct Decoded {
+    pub pixels: Pixels,
+    pub icc_profile: Option<Vec<u8>>,
+}
+
+/// Decodes a picture once, with enough resolution for every one of `jobs`.
+///
+/// # Errors
+/// [`Error::Corrupt`] for whatever is not a whole and valid picture.
+pub(crate) fn decode(bytes: &[u8], probe: &Probe, jobs: &[Job]) -> Result<Decoded, Error> {
+    let mut decoded = match probe.media_type {
+        MediaType::Jpeg => jpeg::decode(bytes, probe, jobs)?,
+        MediaType::Png | MediaType::Webp | MediaType::Gif => raster::decode(bytes, probe)?,
+    };
+    premultiply(&mut decoded.pixels)?;
+    Ok(decoded)
+}

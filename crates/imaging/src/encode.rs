@@ -1,0 +1,185 @@
+//! A finished picture to the bytes of a file. Owns every encoder's settings; never writes metadata, and
+//! never decides sizes.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use contract::recipe::{Color, Encoding, RecipeError};
+use contract::{Format, Recipe};
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ExtendedColorType, ImageEncoder};
+
+use crate::error::Error;
+use crate::guard::contained;
+use crate::pixels::Picture;
+
+/// What decides the bytes of a rendition beside source and recipe; part of every revision's fingerprint.
+///
+/// Change it with every change that alters renditions: a codec's version (a test compares them with the
+/// lock file), a setting below, geometry, colour or resizing. What is published is made anew then.
+pub const ENCODERS: &str = "1; mozjpeg-sys 2.2.3: fastest, optimised Huffman, 4:2:0, sequential; \
+    webp 0.3.1, libwebp-sys 0.9.6: lossy; png 0.18.1: default, adaptive filter; \
+    fast_image_resize 6.1.0: Lanczos 3, gamma space; moxcms 0.8.1; \
+    image 0.25.10, image-webp 0.2.4, gif 0.14.2; thumbhash 0.1.0";
+
+/// Refuses a recipe that needs an encoder which this build lacks.
+///
+/// # Errors
+/// The path of the first such field, and what is wrong with it.
+pub fn check_recipe(recipe: &Recipe) -> Result<(), RecipeError> {
+    check_formats("formats", &recipe.formats)?;
+    for (index, spec) in recipe.renditions.iter().enumerate() {
+        check_formats(&format!("rendition[{index}].formats"), spec.formats.as_deref().unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+fn check_formats(field: &str, formats: &[Encoding]) -> Result<(), RecipeError> {
+    match formats.iter().position(|encoding| encoding.format == Format::Avif) {
+        Some(index) => {
+            let problem = "this build has no encoder for `avif`";
+            Err(RecipeError::new(format!("{field}[{index}].format"), problem))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The picture as a file. Where the format has no alpha, `background` shows through.
+///
+/// # Errors
+/// [`Error::Encoder`], which is our fault.
+pub(crate) fn encode(picture: &Picture, encoding: &Encoding, background: Color) -> Result<Arc<[u8]>, Error> {
+    let format = encoding.format;
+    let encoded = contained(|| match format {
+        Format::Avif => Err("this build has none".to_owned()),
+        Format::Webp => webp(picture, encoding.quality(), encoding.method()),
+        Format::Jpeg => jpeg(picture, encoding.quality(), background).map_err(|error| error.to_string()),
+        Format::Png => png(picture).map_err(|error| error.to_string()),
+    });
+    encoded.map(Arc::from).map_err(|problem| Error::Encoder { format, problem })
+}
+
+fn jpeg(picture: &Picture, quality: u8, background: Color) -> std::io::Result<Vec<u8>> {
+    let mut encoder = mozjpeg::Compress::new(mozjpeg::ColorSpace::JCS_RGB);
+    encoder.set_size(picture.size.width_px as usize, picture.size.height_px as usize);
+    encoder.set_fastest_defaults();
+    encoder.set_optimize_coding(true);
+    encoder.set_chroma_sampling_pixel_sizes((2, 2), (2, 2));
+    encoder.set_quality(quality.into());
+    let mut started = encoder.start_compress(Vec::new())?;
+    started.write_scanlines(&flattened(picture, background))?;
+    started.finish()
+}
+
+fn webp(picture: &Picture, quality: u8, method: u8) -> Result<Vec<u8>, String> {
+    let mut config = webp::WebPConfig::new().map_err(|()| "another version of libwebp".to_owned())?;
+    config.quality = quality.into();
+    config.method = method.into();
+    // The caller knows how many pictures are under way; an encoder with threads of its own does not.
+    config.thread_level = 0;
+    let layout = if picture.has_alpha { webp::PixelLayout::Rgba } else { webp::PixelLayout::Rgb };
+    let (width_px, height_px) = (picture.size.width_px, picture.size.height_px);
+    let encoder = webp::Encoder::new(&picture.data, layout, width_px, height_px);
+    encoder.encode_advanced(&config).map(|bytes| bytes.to_vec()).map_err(|error| format!("{error:?}"))
+}
+
+fn png(picture: &Picture) -> image::ImageResult<Vec<u8>> {
+    let color = if picture.has_alpha { ExtendedColorType::Rgba8 } else { ExtendedColorType::Rgb8 };
+    let mut bytes = Vec::new();
+    let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive);
+    encoder.write_image(&picture.data, picture.size.width_px, picture.size.height_px, color)?;
+    Ok(bytes)
+}
+
+/// RGB, on the background where there is alpha.
+fn flattened(picture: &Picture, background: Color) -> Cow<'_, [u8]> {
+    if !picture.has_alpha {
+        return Cow::Borrowed(&picture.data);
+    }
+    let behind = [background.red, background.green, background.blue];
+    let (pixels, _) = picture.data.as_chunks::<4>();
+    let on = |[red, green, blue, alpha]: &[u8; 4]| {
+        let blend = |(above, below): (u8, u8)| {
+            let alpha = u32::from(*alpha);
+            ((u32::from(above) * alpha + u32::from(below) * (255 - alpha) + 127) / 255) as u8
+        };
+        [(*red, behind[0]), (*green, behind[1]), (*blue, behind[2])].map(blend)
+    };
+    Cow::Owned(pixels.iter().flat_map(on).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::Size;
+    use crate::testing::quadrants;
+
+    /// Read at run time: the lock file is not part of this crate.
+    #[test]
+    fn the_fingerprint_names_the_locked_version_of_every_crate_that_decides_bytes() {
+        let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock")).unwrap();
+        for name in [
+            "mozjpeg-sys",
+            "webp",
+            "libwebp-sys",
+            "png",
+            "fast_image_resize",
+            "moxcms",
+            "image",
+            "image-webp",
+            "gif",
+            "thumbhash",
+        ] {
+            let versions: Vec<&str> = lock
+                .split("[[package]]")
+                .filter(|package| package.contains(&format!("name = \"{name}\"\n")))
+                .filter_map(|package| package.split("version = \"").nth(1)?.split('"').next())
+                .collect();
+            let named = versions.iter().any(|version| ENCODERS.contains(&format!("{name} {version}")));
+            assert!(named, "{name} is {versions:?} now: change ENCODERS");
+        }
+    }
+
+    #[test]
+    fn avif_is_refused_by_the_path_of_its_field() {
+        for (recipe, expected) in [
+            (
+                "formats = [{ format = \"avif\" }]\n[[rendition]]\nname = \"a\"\nwidth = 1",
+                "recipe: formats[0].format: this build has no encoder for `avif`",
+            ),
+            (
+                "[[rendition]]\nname = \"a\"\nwidth = 1\n[[rendition]]\nname = \"b\"\nwidth = 1\n\
+                 formats = [{ format = \"png\" }, { format = \"avif\" }]",
+                "recipe: rendition[1].formats[1].format: this build has no encoder for `avif`",
+            ),
+        ] {
+            let error = check_recipe(&Recipe::parse(recipe).unwrap()).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+        }
+        assert_eq!(check_recipe(&Recipe::default()), Ok(()));
+    }
+
+    #[test]
+    fn a_format_without_an_encoder_is_our_fault() {
+        let error = encode(&quadrants(8, 8), &Encoding::new(Format::Avif), Color::default()).unwrap_err();
+        assert_eq!(error.rejection(), None);
+    }
+
+    #[test]
+    fn the_background_shows_through_what_is_transparent() {
+        let data = vec![200, 100, 50, 255, 200, 100, 50, 0, 200, 100, 50, 51];
+        let picture = Picture { size: Size::new(3, 1), has_alpha: true, data };
+        let background = Color { red: 0, green: 255, blue: 50 };
+        assert_eq!(*flattened(&picture, background), [200, 100, 50, 0, 255, 50, 40, 224, 50]);
+    }
+
+    #[test]
+    fn no_file_carries_metadata() {
+        for format in [Format::Jpeg, Format::Webp, Format::Png] {
+            let bytes = encode(&quadrants(64, 48), &Encoding::new(format), Color::default()).unwrap();
+            for mark in [b"Exif".as_slice(), b"EXIF", b"eXIf", b"ICC", b"iCCP", b"XMP", b"xmp", b"tEXt"] {
+                assert!(!bytes.windows(mark.len()).any(|window| window == mark), "{format} {mark:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The eight EXIF orientations: which way up stored pixels are shown. Owns turning a small picture;
+//! never turns decoded pixels, of which there may be a hundred million.
+
+use crate::geometry::Size;
+use crate::pixels::Picture;
+
+/// How stored pixels become what is displayed: transposed first (mirrored on the falling diagonal), then
+/// flipped. Every EXIF orientation is one such combination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Orientation {
+    transpose: bool,
+    flip_x: bool,
+    flip_y: bool,
+}
+
+impl Orientation {
+    /// From EXIF's number; anything but 2 to 8 is upright, as viewers show it.
+    pub const fn from_exif(number: u8) -> Self {
+        let (transpose, flip_x, flip_y) = match number {
+            2 => (false, true, false),
+            3 => (false, true, true),
+            4 => (false, false, true),
+            5 => (true, false, false),
+            6 => (true, true, false),
+            7 => (true, true, true),
+            8 => (true, false, true),
+            _ => (false, false, false),
+        };
+        Self { transpose, flip_x, flip_y }
+    }
+
+    /// Whether width and height change places.
+    pub const fn swaps_axes(self) -> bool {
+        self.transpose
+    }
+
+    /// Whether left and right change places, as displayed.
+    pub(crate) const fn flips_x(self) -> bool {
+        self.flip_x
+    }
+
+    /// Whether top and bottom change places, as displayed.
+    pub(crate) const fn flips_y(self) -> bool {
+        self.flip_y
+    }
+
+    /// The size as displayed of pixels stored at `size`; its own inverse.
+    pub(crate) const fn turned(self, size: Size) -> Size {
+        if self.transpose { size.transposed() } else { size }
+    }
+
+    /// The picture as displayed.
+    pub(crate) fn apply(self, picture: Picture) -> Picture {
+        if self == Self::default() {
+            return picture;
+        }
+        let size = self.turned(picture.size);
+        let data = if picture.has_alpha {
+            self.turn::<4>(&picture.data, size)
+        } else {
+            self.turn::<3>(&picture.data, size)
+        };
+        Picture { size, data, ..picture }
+    }
+
+    /// `size` is that of the result.
+    fn turn<const CHANNELS: usize>(self, data: &[u8], size: Size) -> Vec<u8> {
+        let (stored, _) = data.as_chunks::<CHANNELS>();
+        let (width, height) = (size.width_px as usize, size.height_px as usize);
+        let mut turned = Vec::with_capacity(stored.len());
+        for y in 0..height {
+            let y = if self.flip_y { height - 1 - y } else { y };
+            for x in 0..width {
+                let x = if self.flip_x { width - 1 - x } else { x };
+                turned.push(if self.transpose { stored[x * height + y] } else { stored[y * width + x] });
+            }
+        }
+        turned.into_flattened()
+    }
+}
+
+impl From<image::metadata::Orientation> for Orientation {
+    fn from(orientation: image::metadata::Orientation) -> Self {
+        Self::from_exif(orientation.to_exif())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A picture of 2 x 3 px, its pixels numbered from 1, and what EXIF says that each number shows.
+    #[test]
+    fn each_orientation_turns_a_picture_as_exif_says() {
+        for (exif, width, expected) in [
+            (1, 2, [1, 2, 3, 4, 5, 6]),
+            (2, 2, [2, 1, 4, 3, 6, 5]),
+            (3, 2, [6, 5, 4, 3, 2, 1]),
+            (4, 2, [5, 6, 3, 4, 1, 2]),
+            (5, 3, [1, 3, 5, 2, 4, 6]),
+            (6, 3, [5, 3, 1, 6, 4, 2]),
+            (7, 3, [6, 4, 2, 5, 3, 1]),
+            (8, 3, [2, 4, 6, 1, 3, 5]),
+        ] {
+            for has_alpha in [false, true] {
+                let channels = if has_alpha { 4 } else { 3 };
+                let data = (1..=6u8).flat_map(|value| vec![value; channels]).collect();
+                let picture = Picture { size: Size::new(2, 3), has_alpha, data };
+                let turned = Orientation::from_exif(exif).apply(picture);
+                assert_eq!(turned.size.width_px, width, "{exif}");
+                let shown: Vec<u8> = turned.data.iter().copied().step_by(channels).collect();
+                assert_eq!(shown, expected, "{exif}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_that_exif_does_not_know_is_upright() {
+        for number in [0, 9, 255] {
+            assert_eq!(Orientation::from_exif(number), Orientation::from_exif(1));
+        }
+    }
+}

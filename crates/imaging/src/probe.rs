@@ -1,0 +1,246 @@
+//! Judges a picture by its header. Owns the limits' enforcement and the estimate of what decoding will
+//! take; never decodes a pixel, nor allocates more than metadata needs.
+
+mod jpeg;
+mod webp;
+
+use contract::{Limits, MediaType};
+
+use crate::decode::raster;
+use crate::error::Error;
+use crate::geometry::Size;
+use crate::orientation::Orientation;
+use crate::sniff::{Sniffed, sniff};
+
+pub(crate) use jpeg::count_scans;
+
+/// What metadata, tables and row buffers may take beside the pixels of any picture.
+pub(crate) const OVERHEAD_BYTES: u64 = 4 * 1024 * 1024;
+
+/// What a picture's header says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    pub media_type: MediaType,
+    /// As displayed, after orientation.
+    pub width_px: u32,
+    pub height_px: u32,
+    pub orientation: Orientation,
+    /// At most this much memory is taken at once to decode and resize, beyond the source's own bytes and
+    /// what an encoder takes; whatever the recipe.
+    pub decode_memory_bytes: u64,
+    pub(crate) layout: Layout,
+}
+
+impl Probe {
+    /// Size as displayed.
+    pub(crate) fn displayed(&self) -> Size {
+        Size::new(self.width_px, self.height_px)
+    }
+
+    /// Size before orientation.
+    pub(crate) fn stored(&self) -> Size {
+        self.orientation.turned(self.displayed())
+    }
+}
+
+/// What one decoder needs to know of a header beside the size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    Jpeg {
+        /// 1, 3 or 4.
+        components: u8,
+        /// Adobe's marker: CMYK is stored inverted.
+        adobe: bool,
+        /// Several scans: all coefficients of the picture are held until the last of them.
+        coefficient_bytes: u64,
+    },
+    Raster {
+        channels: u8,
+        /// 1 or 2.
+        sample_bytes: u8,
+        /// What the decoder holds beside the pixels that it hands over.
+        decoder_bytes: u64,
+    },
+}
+
+/// A header, not judged yet. The size is that of the stored pixels.
+pub(crate) struct Header {
+    size: Size,
+    orientation: Orientation,
+    layout: Layout,
+}
+
+/// Reads the header only, and enforces the limits before any pixel is allocated.
+///
+/// # Errors
+/// [`Error::Empty`], [`Error::Unknown`] or [`Error::Unsupported`] by the first bytes;
+/// [`Error::Corrupt`] where there is no header to read; [`Error::SideTooLong`],
+/// [`Error::TooManyPixels`], [`Error::TooMuchMemory`] or [`Error::MetadataTooLarge`] by what it says.
+pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Probe, Error> {
+    let media_type = match sniff(bytes) {
+        Sniffed::Known(media_type) => media_type,
+        Sniffed::Named(what) => return Err(Error::Unsupported { what }),
+        Sniffed::Unknown => return Err(Error::Unknown),
+        Sniffed::Empty => return Err(Error::Empty),
+    };
+    let header = read_header(bytes, media_type)?;
+    check_size(header.size, limits)?;
+    let decode_memory_bytes = decode_memory_bytes(&header);
+    if decode_memory_bytes > limits.max_decode_bytes {
+        let limit_bytes = limits.max_decode_bytes;
+        return Err(Error::TooMuchMemory { needed_bytes: decode_memory_bytes, limit_bytes });
+    }
+    let Size { width_px, height_px } = header.orientation.turned(header.size);
+    let Header { orientation, layout, .. } = header;
+    Ok(Probe { media_type, width_px, height_px, orientation, decode_memory_bytes, layout })
+}
+
+fn read_header(bytes: &[u8], media_type: MediaType) -> Result<Header, Error> {
+    let header = match media_type {
+        MediaType::Jpeg => jpeg::read_header(bytes)?,
+        // Rows go straight into the output.
+        MediaType::Png => raster_header(bytes, media_type, 0)?,
+        // A frame that is smaller than the screen is decoded aside, as RGBA.
+        MediaType::Gif => raster_header(bytes, media_type, 4)?,
+        // At worst a frame's planes (1.5), its colours (4) and its alpha (1); of an animation the canvas
+        // and a frame (4 each) too.
+        MediaType::Webp if webp::check_frames(bytes)? => raster_header(bytes, media_type, 15)?,
+        MediaType::Webp => raster_header(bytes, media_type, 7)?,
+    };
+    if header.size.pixels() == 0 {
+        return Err(Error::corrupt(media_type, "it has no pixels"));
+    }
+    Ok(header)
+}
+
+/// `decoder_bytes` is what the decoder holds per pixel at its worst, beside its output.
+fn raster_header(bytes: &[u8], media_type: MediaType, decoder_bytes: u64) -> Result<Header, Error> {
+    let mut decoder = raster::open(bytes, media_type, OVERHEAD_BYTES)?;
+    let (width_px, height_px) = decoder.dimensions();
+    let size = Size::new(width_px, height_px);
+    let color = decoder.color_type();
+    let layout = Layout::Raster {
+        channels: color.channel_count(),
+        sample_bytes: color.bytes_per_pixel() / color.channel_count(),
+        decoder_bytes: size.pixels().saturating_mul(decoder_bytes),
+    };
+    // Metadata that cannot be read says nothing of the pixels.
+    let orientation = decoder.orientation().map(Orientation::from).unwrap_or_default();
+    Ok(Header { size, orientation, layout })
+}
+
+fn check_size(size: Size, limits: &Limits) -> Result<(), Error> {
+    let Size { width_px, height_px } = size;
+    let (limit, limit_px) = (limits.max_pixels, limits.max_side_px);
+    if width_px.max(height_px) > limit_px {
+        return Err(Error::SideTooLong { width_px, height_px, limit_px });
+    }
+    if size.pixels() > limit {
+        return Err(Error::TooManyPixels { width_px, height_px, pixels: size.pixels(), limit });
+    }
+    Ok(())
+}
+
+/// The larger of two peaks: while decoding, and while the largest rendition is made. That may be as large
+/// as the source, so beside the decoded pixels there may be two copies of it: resizing has one between
+/// its two passes, and colour and orientation each make the next from the last.
+fn decode_memory_bytes(header: &Header) -> u64 {
+    let pixels = header.size.pixels();
+    let (channels, sample_bytes, decoder_bytes) = match header.layout {
+        Layout::Jpeg { components, coefficient_bytes, .. } => (components, 1, coefficient_bytes),
+        Layout::Raster { channels, sample_bytes, decoder_bytes } => (channels, sample_bytes, decoder_bytes),
+    };
+    let decoded_bytes = pixels * u64::from(channels);
+    // Grey becomes RGB.
+    let copy_bytes = pixels * u64::from(channels).max(3);
+    let decoding = decoded_bytes * u64::from(sample_bytes) + decoder_bytes;
+    let resizing = decoded_bytes + 2 * copy_bytes;
+    OVERHEAD_BYTES + decoding.max(resizing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{gif, jpeg, png, quadrants, webp, with_exif};
+
+    #[test]
+    fn each_type_is_read_with_its_size_as_displayed() {
+        let picture = quadrants(64, 48);
+        for (bytes, media_type) in [
+            (jpeg(&picture), MediaType::Jpeg),
+            (png(&picture, None), MediaType::Png),
+            (gif(&picture), MediaType::Gif),
+            (webp(&picture), MediaType::Webp),
+        ] {
+            let probe = probe(&bytes, &Limits::default()).unwrap();
+            assert_eq!((probe.media_type, probe.width_px, probe.height_px), (media_type, 64, 48));
+            assert_eq!(probe.orientation, Orientation::default());
+        }
+        for bytes in [with_exif(&jpeg(&picture), 6), png(&picture, Some(6))] {
+            let probe = probe(&bytes, &Limits::default()).unwrap();
+            assert_eq!((probe.width_px, probe.height_px), (48, 64));
+            assert_eq!(probe.stored(), Size::new(64, 48));
+        }
+    }
+
+    #[test]
+    fn each_limit_holds_to_the_last_pixel_and_byte() {
+        for bytes in [jpeg(&quadrants(64, 48)), png(&quadrants(64, 48), Some(8)), gif(&quadrants(64, 48))] {
+            let needed_bytes = probe(&bytes, &Limits::default()).unwrap().decode_memory_bytes;
+            let exact = Limits {
+                max_pixels: 64 * 48,
+                max_side_px: 64,
+                max_decode_bytes: needed_bytes,
+                ..Limits::default()
+            };
+            probe(&bytes, &exact).unwrap();
+
+            let error = probe(&bytes, &Limits { max_pixels: 64 * 48 - 1, ..exact.clone() }).unwrap_err();
+            assert!(matches!(error, Error::TooManyPixels { pixels: 3072, limit: 3071, .. }), "{error}");
+            let error = probe(&bytes, &Limits { max_side_px: 63, ..exact.clone() }).unwrap_err();
+            assert!(matches!(error, Error::SideTooLong { limit_px: 63, .. }), "{error}");
+            let less = Limits { max_decode_bytes: needed_bytes - 1, ..exact };
+            assert_eq!(
+                probe(&bytes, &less),
+                Err(Error::TooMuchMemory { needed_bytes, limit_bytes: needed_bytes - 1 })
+            );
+        }
+    }
+
+    #[test]
+    fn a_header_that_claims_too_much_is_refused_though_nothing_follows() {
+        let jpeg =
+            b"\xff\xd8\xff\xc0\0\x11\x08\xfd\xe8\xfd\xe8\x03\x01\x11\0\x02\x11\0\x03\x11\0\xff\xda\0\x02";
+        let gif = b"GIF89a\xe8\xfd\xe8\xfd\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0";
+        for bytes in [jpeg.as_slice(), gif] {
+            let error = probe(bytes, &Limits::default()).unwrap_err();
+            assert!(matches!(error, Error::SideTooLong { width_px: 65_000, .. }), "{error}");
+            let any_side = Limits { max_side_px: 65_535, ..Limits::default() };
+            let error = probe(bytes, &any_side).unwrap_err();
+            assert!(matches!(error, Error::TooManyPixels { pixels: 4_225_000_000, .. }), "{error}");
+        }
+        let png = crate::testing::png_header(65_000, 65_000);
+        let error = probe(&png, &Limits::default()).unwrap_err();
+        assert!(matches!(error, Error::SideTooLong { width_px: 65_000, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_picture_without_pixels_is_corrupt() {
+        let gif = b"GIF89a\0\0\x01\0\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0";
+        assert!(matches!(probe(gif, &Limits::default()), Err(Error::Corrupt { .. })));
+        assert_eq!(probe(b"", &Limits::default()), Err(Error::Empty));
+        assert_eq!(probe(b"hello", &Limits::default()), Err(Error::Unknown));
+        assert_eq!(probe(b"%PDF-1.7", &Limits::default()), Err(Error::Unsupported { what: "PDF" }));
+    }
+
+    #[test]
+    fn a_hundred_megapixels_of_the_common_kinds_fit_the_default_memory() {
+        let size = Size::new(10_000, 10_000);
+        let jpeg = |coefficient_bytes| Layout::Jpeg { components: 3, adobe: false, coefficient_bytes };
+        let raster = |channels| Layout::Raster { channels, sample_bytes: 1, decoder_bytes: 0 };
+        for layout in [jpeg(0), jpeg(300_000_000), jpeg(600_000_000), raster(1), raster(3), raster(4)] {
+            let header = Header { size, orientation: Orientation::default(), layout };
+            assert!(decode_memory_bytes(&header) <= Limits::default().max_decode_bytes, "{layout:?}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! A JPEG's header, read segment by segment. Owns which kinds of JPEG are decoded at all; never judges the
+//! size, nor looks into compressed data.
+
+use contract::MediaType;
+
+use super::{Header, Layout};
+use crate::error::Error;
+use crate::geometry::Size;
+use crate::orientation::Orientation;
+
+mod marker {
+    pub const START_OF_IMAGE: u8 = 0xd8;
+    pub const END_OF_IMAGE: u8 = 0xd9;
+    pub const START_OF_SCAN: u8 = 0xda;
+    pub const APP1: u8 = 0xe1;
+    pub const APP14: u8 = 0xee;
+}
+
+/// The size, orientation and layout, from the segments before the first scan.
+pub(super) fn read_header(bytes: &[u8]) -> Result<Header, Error> {
+    let mut frame = None;
+    let mut orientation = None;
+    let mut adobe = false;
+    for (marker, payload) in Segments(bytes) {
+        match marker {
+            0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => {
+                frame = Some(Frame::parse(marker, payload)?);
+            }
+            marker::APP1 => orientation = orientation.or_else(|| exif_orientation(payload)),
+            marker::APP14 => adobe |= payload.starts_with(b"Adobe"),
+            marker::START_OF_SCAN => {
+                let Some(frame) = frame else { break };
+                let layout = frame.layout(adobe, payload);
+                return Ok(Header { size: frame.size, orientation: orientation.unwrap_or_default(), layout });
+            }
+            marker::END_OF_IMAGE => break,
+            _ => {}
+        }
+    }
+    Err(corrupt("it ends within its header"))
+}
+
+/// How many scans there are up to the end of the image.
+pub(crate) fn count_scans(bytes: &[u8]) -> usize {
+    Segments(bytes)
+        .take_while(|(marker, _)| *marker != marker::END_OF_IMAGE)
+        .filter(|(marker, _)| *marker == marker::START_OF_SCAN)
+        .count()
+}
+
+/// Every segment's marker and payload, compressed data and whatever else is between them passed over.
+struct Segments<'a>(&'a [u8]);
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = (u8, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let start = self.0.iter().position(|byte| *byte == 0xff)?;
+            let (marker, rest) = self.0[start..].split_at_checked(2)?;
+            match marker[1] {
+                // Fill bytes may stand before any marker.
+                0xff => self.0 = &self.0[start + 1..],
+                // An 0xff of compressed data, markers within it, and one without payload.
+                0x00 | 0x01 | 0xd0..=0xd7 | marker::START_OF_IMAGE => self.0 = rest,
+                marker::END_OF_IMAGE => {
+                    self.0 = rest;
+                    return Some((marker::END_OF_IMAGE, &[]));
+                }
+                marker => {
+                    let length = usize::from(u16::from_be_bytes(*rest.first_chunk()?));
+                    let payload = rest.get(2..length)?;
+                    self.0 = &rest[length..];
+                    return Some((marker, payload));
+                }
+            }
+        }
+    }
+}
+
+/// A start-of-frame segment.
+struct Frame {
+    size: Size,
+    progressive: bool,
+    /// Horizontal and vertical sampling of each.
+    components: Vec<(u8, u8)>,
+}
+
+impl Frame {
+    fn parse(marker: u8, payload: &[u8]) -> Result<Self, Error> {
+        let [precision, h1, h0, w1, w0, count, rest @ ..] = payload else {
+            return Err(corrupt("its frame header is too short"));
+        };
+        check_kind(marker, *precision, *count)?;
+        let (components, _) = rest.as_chunks::<3>();
+        if components.len() != usize::from(*count) {
+            return Err(corrupt("its frame header is too short"));
+        }
+        let components: Vec<_> =
+            components.iter().map(|[_, factors, _]| (factors >> 4, factors & 15)).collect();
+        if components.iter().any(|(h, v)| !(1..=4).contains(h) || !(1..=4).contains(v)) {
+            return Err(corrupt("its components have no valid size"));
+        }
+        let size = Size::new(u16::from_be_bytes([*w1, *w0]).into(), u16::from_be_bytes([*h1, *h0]).into());
+        Ok(Self { size, progressive: marker == 0xc2, components })
+    }
+
+    fn layout(&self, adobe: bool, scan: &[u8]) -> Layout {
+        let count = self.components.len() as u8;
+        let one_scan = !self.progressive && scan.first() == Some(&count);
+        let coefficient_bytes = if one_scan { 0 } else { self.coefficient_bytes() };
+        Layout::Jpeg { components: count, adobe, coefficient_bytes }
+    }
+
+    /// Two bytes for each of the 64 coefficients of every block, in whole MCUs.
+    fn coefficient_bytes(&self) -> u64 {
+        let largest = |side: fn(&(u8, u8)) -> u8| self.components.iter().map(side).max().unwrap_or(1);
+        let mcus_across = self.size.width_px.div_ceil(8 * u32::from(largest(|factors| factors.0)));
+        let mcus_down = self.size.height_px.div_ceil(8 * u32::from(largest(|factors| factors.1)));
+        let blocks: u64 = self.components.iter().map(|(h, v)| u64::from(*h) * u64::from(*v)).sum();
+        u64::from(mcus_across) * u64::from(mcus_down) * blocks * 64 * 2
+    }
+}
+
+fn check_kind(marker: u8, precision: u8, components: u8) -> Result<(), Error> {
+    let what = match (marker, precision, components) {
+        (0xc0..=0xc2, 8, 1 | 3 | 4) => return Ok(()),
+        (0xc0..=0xc2, 8, _) => "a JPEG of neither 1, 3 nor 4 components",
+        (0xc0..=0xc2, ..) => "a JPEG of more than 8 bits",
+        (0xc9 | 0xca, ..) => "an arithmetic-coded JPEG",
+        (0xc3 | 0xc7 | 0xcb | 0xcf, ..) => "a lossless JPEG",
+        _ => "a hierarchical JPEG",
+    };
+    Err(Error::Unsupported { what })
+}
+
+fn exif_orientation(payload: &[u8]) -> Option<Orientation> {
+    let tiff = payload.strip_prefix(b"Exif\0\0")?;
+    image::metadata::Orientation::from_exif_chunk(tiff).map(Orientation::from)
+}
+
+fn corrupt(problem: &str) -> Error {
+    Error::corrupt(MediaType::Jpeg, problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{jpeg, quadrants, with_exif};
+
+    #[test]
+    fn a_header_is_found_behind_fill_bytes_and_junk() {
+        let whole = with_exif(&jpeg(&quadrants(64, 48)), 6);
+        let padded = [&whole[..2], &[0xff, 0xff, 0xff], &whole[2..]].concat();
+        let junk = [&whole[..2], &[1, 2, 0xff, 0, 3], &whole[2..]].concat();
+        for bytes in [whole, padded, junk] {
+            let header = read_header(&bytes).unwrap();
+            assert_eq!(header.size, Size::new(64, 48));
+            assert!(header.orientation.swaps_axes());
+            assert_eq!(header.layout, Layout::Jpeg { components: 3, adobe: false, coefficient_bytes: 0 });
+            assert_eq!(count_scans(&bytes), 1);
+        }
+    }
+
+    #[test]
+    fn every_header_that_is_cut_off_is_corrupt() {
+        let whole = jpeg(&quadrants(64, 48));
+        let scan = whole.windows(2).position(|pair| pair == [0xff, marker::START_OF_SCAN]).unwrap();
+        for length in 3..scan {
+            assert!(matches!(read_header(&whole[..length]), Err(Error::Corrupt { .. })), "{length}");
+        }
+    }
+
+    #[test]
+    fn kinds_that_are_not_decoded_are_named() {
+        for (marker, precision, components, expected) in [
+            (0xc1, 12, 3, "a JPEG of more than 8 bits"),
+            (0xc9, 8, 3, "an arithmetic-coded JPEG"),
+            (0xc3, 8, 3, "a lossless JPEG"),
+            (0xc5, 8, 3, "a hierarchical JPEG"),
+            (0xc0, 8, 2, "a JPEG of neither 1, 3 nor 4 components"),
+        ] {
+            assert_eq!(check_kind(marker, precision, components), Err(Error::Unsupported { what: expected }));
+        }
+    }
+}

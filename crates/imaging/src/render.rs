@@ -1,0 +1,258 @@
+//! The whole story of one picture, from its bytes to every file of its recipe. Owns the order of the
+//! stages and what is in memory at once; how each is done is its own module's.
+
+use std::sync::Arc;
+
+use contract::manifest::Placeholder;
+use contract::recipe::Color;
+use contract::{Format, Recipe};
+
+use crate::colour::ToSrgb;
+use crate::decode::{Decoded, decode};
+use crate::encode::encode;
+use crate::error::Error;
+use crate::jobs::{Job, jobs};
+use crate::orientation::Orientation;
+use crate::pixels::{Picture, Pixels};
+use crate::placeholder::placeholder;
+use crate::probe::Probe;
+use crate::resize::{resize, unpremultiply};
+
+/// One file of the recipe. Where renditions are equal in pixels and encoding, they share their bytes.
+#[derive(Debug, Clone)]
+pub struct Encoded {
+    pub name: String,
+    pub format: Format,
+    pub width_px: u32,
+    pub height_px: u32,
+    pub bytes: Arc<[u8]>,
+}
+
+/// Makes every rendition of `recipe`, from the bytes that `probe` was made of. Each is handed to `emit`
+/// as soon as it is there, the largest first, whatever their order in the recipe; the pixels are decoded
+/// once.
+///
+/// # Errors
+/// [`Error::Corrupt`] or [`Error::MetadataTooLarge`] where the pixels cannot be decoded: then nothing was
+/// emitted. [`Error::Encoder`] or [`Error::Resize`] where we failed.
+pub fn render(
+    bytes: &[u8],
+    probe: &Probe,
+    recipe: &Recipe,
+    emit: &mut dyn FnMut(Encoded),
+) -> Result<Placeholder, Error> {
+    let source = probe.stored();
+    let jobs = jobs(source, probe.orientation, recipe);
+    let Decoded { pixels: mut base, icc_profile } = decode(bytes, probe, &jobs)?;
+    let to_srgb = ToSrgb::new(icc_profile.as_deref(), base.channels);
+    let mut made = None;
+    for (index, job) in jobs.iter().enumerate() {
+        let resized = resize(&base, source, &job.geometry)?;
+        if jobs[index + 1..].iter().all(|later| job.serves(later, source)) {
+            base = resized.clone();
+        }
+        let picture = finish(resized, &to_srgb, probe.orientation)?;
+        encode_all(&picture, job, recipe.background, emit)?;
+        if job.is_placeholder {
+            made = Some(placeholder(&picture, recipe.background));
+        }
+    }
+    made.ok_or_else(|| Error::Resize { problem: "there was no placeholder among the jobs".to_owned() })
+}
+
+/// Resized pixels to what is encoded. In this order: colours are only what they are without the
+/// premultiplied alpha.
+fn finish(mut pixels: Pixels, to_srgb: &ToSrgb, orientation: Orientation) -> Result<Picture, Error> {
+    unpremultiply(&mut pixels)?;
+    Ok(orientation.apply(to_srgb.apply(pixels)))
+}
+
+fn encode_all(
+    picture: &Picture,
+    job: &Job,
+    background: Color,
+    emit: &mut dyn FnMut(Encoded),
+) -> Result<(), Error> {
+    for output in &job.outputs {
+        let bytes = encode(picture, output.encoding, background)?;
+        for name in &output.names {
+            emit(Encoded {
+                name: (*name).to_owned(),
+                format: output.encoding.format,
+                width_px: picture.size.width_px,
+                height_px: picture.size.height_px,
+                bytes: Arc::clone(&bytes),
+            });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::probe;
+    use crate::testing::{corners, gif, jpeg, png, quadrants, shown, truncations, webp, with_exif};
+    use contract::Limits;
+
+    const ONE: &str = "[[rendition]]\nname = \"a\"\nwidth = 32\nformats = [{ format = \"png\" }]";
+
+    fn rendered(bytes: &[u8], recipe: &str) -> Result<Vec<Encoded>, Error> {
+        let recipe = Recipe::parse(recipe).unwrap();
+        let probe = probe(bytes, &Limits::default())?;
+        let mut all = Vec::new();
+        render(bytes, &probe, &recipe, &mut |encoded| all.push(encoded))?;
+        Ok(all)
+    }
+
+    #[test]
+    fn each_of_the_eight_orientations_comes_out_upright() {
+        // Red, green, blue and white, clockwise from the top left, as they must be seen.
+        let displayed = quadrants(64, 48);
+        for exif in 1..=8 {
+            // What a camera stores so that it is seen so: the inverse of 6 is 8.
+            let inverse = Orientation::from_exif(match exif {
+                6 => 8,
+                8 => 6,
+                other => other,
+            });
+            let stored = inverse.apply(displayed.clone());
+            for bytes in [with_exif(&jpeg(&stored), exif), png(&stored, Some(exif))] {
+                let files = rendered(&bytes, ONE).unwrap();
+                assert_eq!((files[0].width_px, files[0].height_px), (32, 24), "{exif}");
+                assert_eq!(corners(&files[0].bytes), ["red", "green", "white", "blue"], "{exif}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_crop_is_cut_from_the_picture_as_displayed() {
+        // Twice as wide as high; its left half red above blue, its right half green above white.
+        let stored = Orientation::from_exif(8).apply(quadrants(64, 32));
+        let recipe = "[[rendition]]\nname = \"a\"\nwidth = 8\nheight = 8\nfit = \"cover\"\n\
+                      formats = [{ format = \"png\" }]";
+        let files = rendered(&with_exif(&jpeg(&stored), 6), recipe).unwrap();
+        assert_eq!(corners(&files[0].bytes), ["red", "green", "white", "blue"]);
+    }
+
+    #[test]
+    fn every_type_renders_every_format_of_the_default_recipe() {
+        let picture = quadrants(500, 300);
+        for bytes in [jpeg(&picture), png(&picture, None), gif(&picture), webp(&picture)] {
+            let files = rendered(&bytes, "[[rendition]]\nname = \"w320\"\nwidth = 320").unwrap();
+            let made: Vec<_> =
+                files.iter().map(|file| (file.format, file.width_px, file.height_px)).collect();
+            assert_eq!(made, [(Format::Webp, 320, 192), (Format::Jpeg, 320, 192)]);
+        }
+    }
+
+    #[test]
+    fn renditions_of_equal_pixels_and_encoding_share_their_bytes() {
+        let recipe = "[[rendition]]\nname = \"w640\"\nwidth = 640\n[[rendition]]\nname = \"w1280\"\n\
+                      width = 1280\nformats = [{ format = \"jpeg\", quality = 80 }]";
+        let files = rendered(&png(&quadrants(500, 300), None), recipe).unwrap();
+        let find = |name: &str, format| files.iter().find(|file| file.name == name && file.format == format);
+        let (one, other) = (find("w640", Format::Jpeg).unwrap(), find("w1280", Format::Jpeg).unwrap());
+        assert!(Arc::ptr_eq(&one.bytes, &other.bytes));
+        assert_eq!((one.width_px, other.width_px, files.len()), (500, 500, 3));
+    }
+
+    #[test]
+    fn a_truncated_file_is_refused_and_never_panics() {
+        let picture = quadrants(200, 150);
+        for (bytes, tail_bytes) in [
+            (jpeg(&picture), 0),
+            // The checksum of the pixels and the final chunk are not pixels.
+            (png(&picture, None), 12 + 4 + 4),
+            // The block's end, the code that ends its data, and the trailer.
+            (gif(&picture), 4),
+            // A byte of padding.
+            (webp(&picture), 1),
+        ] {
+            for length in truncations(bytes.len() - tail_bytes) {
+                let error = rendered(&bytes[..length], ONE).unwrap_err();
+                let rejection = error.rejection().unwrap_or_else(|| panic!("{length}: {error}"));
+                if length > 16 {
+                    assert_eq!(rejection.code, contract::RejectionCode::Corrupt, "{length}: {error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn damage_anywhere_is_decoded_or_refused_and_never_our_fault() {
+        let picture = quadrants(200, 150);
+        let progressive = crate::testing::progressive_jpeg(&picture);
+        for whole in [jpeg(&picture), progressive, png(&picture, None), gif(&picture), webp(&picture)] {
+            for at in truncations(whole.len()) {
+                for mask in [0x01, 0x80, 0xff] {
+                    let mut damaged = whole.clone();
+                    damaged[at] ^= mask;
+                    if let Err(error) = rendered(&damaged, ONE) {
+                        assert!(error.rejection().is_some(), "{at} {mask}: {error}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_progressive_file_that_lacks_its_last_scans_is_refused() {
+        let whole = crate::testing::progressive_jpeg(&quadrants(200, 150));
+        rendered(&whole, ONE).unwrap();
+        let scans: Vec<usize> =
+            (0..whole.len() - 1).filter(|at| whole[*at..*at + 2] == [0xff, 0xda]).collect();
+        assert!(scans.len() > 3);
+        for scan in scans {
+            assert!(rendered(&whole[..scan], ONE).unwrap_err().rejection().is_some());
+        }
+    }
+
+    #[test]
+    fn a_file_of_more_scans_than_anyone_writes_is_refused() {
+        let whole = crate::testing::progressive_jpeg(&quadrants(64, 48));
+        let scan = whole.windows(2).rposition(|pair| pair == [0xff, 0xda]).unwrap();
+        let (head, last) = whole[..whole.len() - 2].split_at(scan);
+        let bomb = [head, &last.repeat(101), &[0xff, 0xd9]].concat();
+        let error = rendered(&bomb, ONE).unwrap_err();
+        assert!(error.to_string().contains("more than 100 scans"), "{error}");
+    }
+
+    #[test]
+    fn what_is_white_on_transparent_stays_white_on_white() {
+        let mut picture =
+            Picture { size: crate::geometry::Size::new(200, 200), has_alpha: true, data: Vec::new() };
+        let inside = |x: i32, y: i32| (x - 100).pow(2) + (y - 100).pow(2) < 80 * 80;
+        for index in 0..200 * 200 {
+            let pixel = if inside(index % 200, index / 200) { [255; 4] } else { [0; 4] };
+            picture.data.extend(pixel);
+        }
+        let recipe =
+            "formats = [{ format = \"jpeg\", quality = 100 }]\n[[rendition]]\nname = \"a\"\nwidth = 33";
+        for bytes in [png(&picture, None), webp(&picture)] {
+            let files = rendered(&bytes, recipe).unwrap();
+            let mut decoder = mozjpeg::Decompress::new_mem(&files[0].bytes).unwrap().rgb().unwrap();
+            let darkest = decoder.read_scanlines::<u8>().unwrap().into_iter().min().unwrap();
+            assert!(darkest >= 250, "{darkest}");
+        }
+    }
+
+    #[test]
+    fn grey_and_cmyk_pictures_come_out_in_their_colours() {
+        let grey = crate::testing::grey_jpeg(64, 48, 100);
+        let files = rendered(&grey, ONE).unwrap();
+        let picture = shown(&files[0].bytes);
+        assert!(picture.pixels().all(|pixel| pixel.0.iter().all(|sample| sample.abs_diff(100) <= 2)));
+
+        // Full cyan and nothing else. Adobe stores no ink as 255.
+        for (bytes, name) in [
+            (crate::testing::cmyk_jpeg(64, 48, [255, 0, 0, 0], false), "plain"),
+            (crate::testing::cmyk_jpeg(64, 48, [0, 255, 255, 255], true), "adobe"),
+        ] {
+            let files = rendered(&bytes, ONE).unwrap();
+            let picture = shown(&files[0].bytes);
+            let [red, green, blue] = picture.get_pixel(16, 12).0;
+            assert!(red < 8 && green > 247 && blue > 247, "{name}: {red} {green} {blue}");
+        }
+    }
+}

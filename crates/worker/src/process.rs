@@ -1,0 +1,344 @@
+//! The whole story of one source, top to bottom: read the manifest, look at the source as it is now,
+//! make what is missing, commit the manifest. Never trusts the event beyond the key, and never writes
+//! a manifest before every rendition that it names.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use contract::manifest::{
+    Failure, Manifest, Outcome as Told, Placeholder, Rendition, SCHEMA, Source, Status,
+};
+use contract::{Fingerprint, Limits, MediaType, Recipe, Rejection, Revision, SourceKey};
+use imaging::{Encoded, Probe};
+use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use crate::error::{Error, Outcome};
+use crate::judge;
+use crate::plan::Plan;
+use crate::store::{ByteStream, Commit, Fetched, SourceHead, Standing, Store, StoreError};
+
+/// Lost races after which the message goes back to the queue instead.
+const MAX_ROUNDS: u32 = 5;
+const MIB: u64 = 1024 * 1024;
+
+/// Makes renditions of sources. Cheap to clone; clones share the budgets.
+#[derive(Clone)]
+pub struct Processor {
+    store: Store,
+    recipe: Arc<Recipe>,
+    limits: Limits,
+    fingerprint: Fingerprint,
+    /// One permit for each core: pixel work never waits for a core that pixel work holds.
+    cores: Arc<Semaphore>,
+    /// One permit for each MiB that decoding may take at once.
+    memory_mib: Arc<Semaphore>,
+}
+
+/// How a round ended: settled, or the manifest changed under it.
+enum Round {
+    Settled(Outcome),
+    LostRace,
+}
+
+/// What was made of one source.
+enum Made {
+    Ready { width: u32, height: u32, renditions: Vec<Rendition>, placeholder: Placeholder },
+    Rejected { size_px: Option<(u32, u32)>, rejection: Rejection },
+}
+
+impl Processor {
+    pub fn new(store: Store, recipe: Recipe, limits: Limits) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            store,
+            fingerprint: Fingerprint::of(&recipe, &limits, imaging::ENCODERS),
+            recipe: Arc::new(recipe),
+            cores: Arc::new(Semaphore::new(cores)),
+            memory_mib: Arc::new(Semaphore::new(budget_mib(limits.max_decode_bytes) as usize)),
+            limits,
+        }
+    }
+
+    pub fn bucket(&self) -> &str {
+        self.store.bucket()
+    }
+
+    /// Brings what is published of one source in line with the source as it is now.
+    pub async fn process(&self, plan: &Plan) -> Result<Outcome, Error> {
+        for _ in 0..MAX_ROUNDS {
+            match self.round(plan).await? {
+                Round::Settled(outcome) => return Ok(outcome),
+                Round::LostRace => {}
+            }
+        }
+        Err(Error::Contended { rounds: MAX_ROUNDS })
+    }
+
+    async fn round(&self, plan: &Plan) -> Result<Round, Error> {
+        // The manifest first: whoever commits between this and our own commit makes ours fail, and
+        // the source is read after it, so ours is never older than what it replaces.
+        let standing = self.store.manifest(&plan.source.manifest()).await?;
+        if standing.is_some() || judge::size(plan.size_bytes.unwrap_or(0), &self.limits).is_err() {
+            let Some(head) = self.store.head_source(&plan.source).await? else {
+                return self.remove(plan, standing).await;
+            };
+            if let Some(outcome) = settled(standing.as_ref(), &self.revision(&head)) {
+                return Ok(Round::Settled(outcome));
+            }
+            if let Err(Error::Rejected(rejection)) = self.judge_head(&head) {
+                let made = Made::Rejected { size_px: None, rejection };
+                return self.publish(plan, standing.as_ref(), &head, made).await;
+            }
+        }
+        let Some(Fetched { head, body }) = self.store.get_source(&plan.source).await? else {
+            return self.remove(plan, standing).await;
+        };
+        let made = self.make(&plan.source, &head, body).await?;
+        self.publish(plan, standing.as_ref(), &head, made).await
+    }
+
+    /// Makes the renditions, or says why the bytes do not allow it.
+    async fn make(&self, source: &SourceKey, head: &SourceHead, body: ByteStream) -> Result<Made, Error> {
+        let mut size_px = None;
+        match self.try_make(source, head, body, &mut size_px).await {
+            Ok(made) => Ok(made),
+            Err(error) => match error.outcome() {
+                Outcome::Rejected(rejection) => Ok(Made::Rejected { size_px, rejection }),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// `size_px` keeps what the header said, for a manifest that rejects what comes after it.
+    async fn try_make(
+        &self,
+        source: &SourceKey,
+        head: &SourceHead,
+        body: ByteStream,
+        size_px: &mut Option<(u32, u32)>,
+    ) -> Result<Made, Error> {
+        let declared = self.judge_head(head)?;
+        let bytes = self.read(source, head, body).await?;
+        let probe = judge::header(Some(declared), &bytes, &self.limits)?;
+        let (width, height) = (probe.width_px, probe.height_px);
+        *size_px = Some((width, height));
+        let (renditions, placeholder) = self.render(source, &self.revision(head), bytes, probe).await?;
+        Ok(Made::Ready { width, height, renditions, placeholder })
+    }
+
+    fn judge_head(&self, head: &SourceHead) -> Result<MediaType, Error> {
+        judge::declaration(head.content_type.as_deref(), head.size_bytes, &self.limits)
+    }
+
+    /// Reads the body, never beyond the limit, whatever the headers said.
+    async fn read(
+        &self,
+        source: &SourceKey,
+        head: &SourceHead,
+        mut body: ByteStream,
+    ) -> Result<Bytes, Error> {
+        let what = format!("read {source}");
+        // `judge_head` has seen that the length is within the limit.
+        let mut bytes = BytesMut::with_capacity(usize::try_from(head.size_bytes).unwrap_or(0));
+        while let Some(chunk) = body.try_next().await.map_err(|error| StoreError::failed(&what, error))? {
+            judge::size((bytes.len() + chunk.len()) as u64, &self.limits)?;
+            bytes.extend_from_slice(&chunk);
+        }
+        if bytes.len() as u64 != head.size_bytes {
+            let problem = format!("{} of {} bytes arrived", bytes.len(), head.size_bytes);
+            return Err(StoreError::failed(&what, problem).into());
+        }
+        Ok(bytes.freeze())
+    }
+
+    /// Pixel work on a blocking thread; each rendition is written while the next one is made.
+    async fn render(
+        &self,
+        source: &SourceKey,
+        revision: &Revision,
+        bytes: Bytes,
+        probe: Probe,
+    ) -> Result<(Vec<Rendition>, Placeholder), Error> {
+        let (encoded, mut made) = mpsc::unbounded_channel::<Encoded>();
+        let permits = self.permits(&probe).await?;
+        let recipe = self.recipe.clone();
+        let pixels = tokio::task::spawn_blocking(move || {
+            let _permits = permits; // until the work ends, also when nobody waits for it any more
+            imaging::render(&bytes, &probe, &recipe, &mut |one| {
+                // A receiver that is gone means that nobody wants the rest.
+                let _ = encoded.send(one);
+            })
+        });
+        let mut writes = JoinSet::new();
+        while let Some(one) = made.recv().await {
+            let (store, rendition) = (self.store.clone(), rendition_of(source, revision, &one));
+            writes.spawn(async move {
+                store.put_rendition(&rendition, Bytes::from_owner(one.bytes)).await.map(|()| rendition)
+            });
+        }
+        let placeholder = pixels.await.map_err(panicked)?.map_err(Error::Imaging)?;
+        let mut renditions = Vec::new();
+        while let Some(written) = writes.join_next().await {
+            renditions.push(written.map_err(panicked)??);
+        }
+        renditions.sort_by_key(|rendition| self.place_in_recipe(rendition));
+        Ok((renditions, placeholder))
+    }
+
+    /// Memory first, then a core: whoever holds a core never waits for anything.
+    async fn permits(&self, probe: &Probe) -> Result<[OwnedSemaphorePermit; 2], Error> {
+        let memory_mib = budget_mib(probe.decode_memory_bytes).min(budget_mib(self.limits.max_decode_bytes));
+        let memory = self.memory_mib.clone().acquire_many_owned(memory_mib).await;
+        let core = self.cores.clone().acquire_owned().await;
+        match (memory, core) {
+            (Ok(memory), Ok(core)) => Ok([memory, core]),
+            _ => Err(Error::ShuttingDown),
+        }
+    }
+
+    fn place_in_recipe(&self, rendition: &Rendition) -> Option<(usize, usize)> {
+        let spec = self.recipe.renditions.iter().position(|spec| spec.name == rendition.name)?;
+        let formats = self.recipe.formats_of(&self.recipe.renditions[spec]);
+        Some((spec, formats.iter().position(|encoding| encoding.format == rendition.format)?))
+    }
+
+    fn revision(&self, head: &SourceHead) -> Revision {
+        Revision::of(&head.etag, head.version_id.as_deref(), head.modified_s, &self.fingerprint)
+    }
+
+    async fn publish(
+        &self,
+        plan: &Plan,
+        standing: Option<&Standing>,
+        head: &SourceHead,
+        made: Made,
+    ) -> Result<Round, Error> {
+        let (told, size_px, outcome) = match made {
+            Made::Ready { width, height, renditions, placeholder } => {
+                (Told::Ready { renditions, placeholder }, Some((width, height)), Outcome::Published)
+            }
+            Made::Rejected { size_px, rejection } => {
+                (Told::Rejected { rejection: rejection.clone() }, size_px, Outcome::Rejected(rejection))
+            }
+        };
+        let manifest = self.manifest(plan, head, size_px, told);
+        Ok(match self.store.commit(&plan.source.manifest(), standing, &manifest).await? {
+            Commit::Done => Round::Settled(outcome),
+            Commit::Lost => Round::LostRace,
+        })
+    }
+
+    fn manifest(&self, plan: &Plan, head: &SourceHead, size_px: Option<(u32, u32)>, told: Told) -> Manifest {
+        Manifest {
+            schema: SCHEMA,
+            outcome: told,
+            revision: self.revision(head),
+            source: Source {
+                key: plan.source.clone(),
+                etag: head.etag.clone(),
+                version_id: head.version_id.clone(),
+                sequencer: plan.sequencer.clone(),
+                size: head.size_bytes,
+                content_type: head.content_type.clone(),
+                width: size_px.map(|(width, _)| width),
+                height: size_px.map(|(_, height)| height),
+            },
+            recipe: self.fingerprint.clone(),
+            processed_at: Timestamp::now(),
+        }
+    }
+
+    /// The source is gone: a tombstone, then the objects of the revision that it replaces. Written
+    /// even where there was no manifest, so that a worker that saw the source earlier loses its race.
+    async fn remove(&self, plan: &Plan, standing: Option<Standing>) -> Result<Round, Error> {
+        let known = standing.as_ref().and_then(|standing| standing.manifest.as_ref().ok());
+        if known.is_some_and(|manifest| manifest.status() == Status::Removed) {
+            return Ok(Round::Settled(Outcome::Removed));
+        }
+        let replaced = known.map_or(&[][..], Manifest::renditions);
+        match self
+            .store
+            .commit(&plan.source.manifest(), standing.as_ref(), &self.tombstone(plan, known))
+            .await?
+        {
+            Commit::Lost => Ok(Round::LostRace),
+            Commit::Done => {
+                for rendition in replaced {
+                    self.store.delete_rendition(rendition).await?;
+                }
+                Ok(Round::Settled(Outcome::Removed))
+            }
+        }
+    }
+
+    fn tombstone(&self, plan: &Plan, replaced: Option<&Manifest>) -> Manifest {
+        let unseen = SourceHead::default();
+        let fresh = self.manifest(plan, &unseen, None, Told::Removed);
+        match replaced {
+            Some(manifest) => {
+                Manifest { revision: manifest.revision.clone(), source: manifest.source.clone(), ..fresh }
+            }
+            None => fresh,
+        }
+    }
+
+    /// Says `failed` in the manifest: the message has been received for the last time. Leaves alone
+    /// what is settled for the source as it is now.
+    pub async fn give_up(&self, plan: &Plan) -> Result<(), Error> {
+        let standing = self.store.manifest(&plan.source.manifest()).await?;
+        let Some(head) = self.store.head_source(&plan.source).await? else { return Ok(()) };
+        if settled(standing.as_ref(), &self.revision(&head)).is_some() {
+            return Ok(());
+        }
+        let failure = Failure {
+            code: "gave_up".to_owned(),
+            message:
+                "This upload could not be processed, through no fault of the file. It is kept, and can be \
+                      processed again."
+                    .to_owned(),
+        };
+        let manifest = self.manifest(plan, &head, None, Told::Failed { failure });
+        self.store.commit(&plan.source.manifest(), standing.as_ref(), &manifest).await?;
+        Ok(())
+    }
+}
+
+/// What a manifest of this very revision has settled: nothing is left to do. A failure is due again,
+/// and a tombstone ends with the source's return.
+fn settled(standing: Option<&Standing>, revision: &Revision) -> Option<Outcome> {
+    let manifest = standing?.manifest.as_ref().ok()?;
+    match &manifest.outcome {
+        _ if manifest.revision != *revision => None,
+        Told::Ready { .. } => Some(Outcome::Published),
+        Told::Rejected { rejection } => Some(Outcome::Rejected(rejection.clone())),
+        Told::Failed { .. } | Told::Removed => None,
+    }
+}
+
+/// The manifest's line for one rendition.
+pub fn rendition_of(source: &SourceKey, revision: &Revision, encoded: &Encoded) -> Rendition {
+    Rendition {
+        name: encoded.name.clone(),
+        format: encoded.format,
+        key: source.rendition(revision, &encoded.name, encoded.format),
+        content_type: encoded.format.content_type().to_owned(),
+        width: encoded.width_px,
+        height: encoded.height_px,
+        bytes: encoded.bytes.len() as u64,
+    }
+}
+
+/// What became of a task that did not come back.
+pub(crate) fn panicked(error: tokio::task::JoinError) -> Error {
+    match error.try_into_panic() {
+        Ok(panic) => Error::from_panic(panic.as_ref()),
+        Err(_) => Error::ShuttingDown,
+    }
+}
+
+/// Whole MiB, rounded up.
+fn budget_mib(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(MIB)).unwrap_or(u32::MAX).max(1)
+}

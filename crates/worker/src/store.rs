@@ -1,0 +1,191 @@
+//! The bucket as the worker sees it. The only module that names the S3 client: requests go out here
+//! and nowhere else, and the SDK's errors are translated here, once. Never decides what an absence or
+//! a conflict means.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+pub use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::DateTime;
+use contract::manifest::{Manifest, ManifestError, Rendition};
+use contract::{ManifestKey, SourceKey};
+
+/// Renditions never change under their keys, so this is literally true.
+pub const RENDITION_CACHING: &str = "public, max-age=31536000, immutable";
+/// The one mutable object: new within seconds, also behind a CDN.
+pub const MANIFEST_CACHING: &str = "public, max-age=5";
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("may not {what}: the function's permissions do not allow it")]
+    Forbidden { what: String },
+    #[error("could not {what}")]
+    Failed { what: String, source: Box<dyn std::error::Error + Send + Sync> },
+}
+
+impl StoreError {
+    pub fn failed(what: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Failed { what: what.to_owned(), source: source.into() }
+    }
+}
+
+/// What S3 says of a source: enough to name its revision.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceHead {
+    /// With its quotes.
+    pub etag: String,
+    pub version_id: Option<String>,
+    /// Seconds of the Unix epoch.
+    pub modified_s: i64,
+    pub size_bytes: u64,
+    pub content_type: Option<String>,
+}
+
+pub struct Fetched {
+    pub head: SourceHead,
+    pub body: ByteStream,
+}
+
+/// The manifest as it stood when it was read.
+pub struct Standing {
+    pub etag: String,
+    /// An unreadable one is replaced like any other: it still has an ETag to hold on to.
+    pub manifest: Result<Manifest, ManifestError>,
+}
+
+/// How a conditional write ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Commit {
+    Done,
+    /// Someone else wrote in the meantime.
+    Lost,
+}
+
+#[derive(Clone)]
+pub struct Store {
+    client: Client,
+    bucket: String,
+}
+
+impl Store {
+    pub fn new(client: Client, bucket: impl Into<String>) -> Self {
+        Self { client, bucket: bucket.into() }
+    }
+
+    pub fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// `None` when there is no such object.
+    pub async fn head_source(&self, key: &SourceKey) -> Result<Option<SourceHead>, StoreError> {
+        let sent = self.client.head_object().bucket(&self.bucket).key(key.as_str()).send().await;
+        let head = |found: aws_sdk_s3::operation::head_object::HeadObjectOutput| SourceHead {
+            etag: found.e_tag().unwrap_or_default().to_owned(),
+            version_id: version(found.version_id()),
+            modified_s: found.last_modified().map_or(0, DateTime::secs),
+            size_bytes: length(found.content_length()),
+            content_type: found.content_type().map(str::to_owned),
+        };
+        found(sent, &format!("look at {key}")).map(|found| found.map(head))
+    }
+
+    /// The source's head and body, of one and the same version. `None` when there is no such object.
+    pub async fn get_source(&self, key: &SourceKey) -> Result<Option<Fetched>, StoreError> {
+        let sent = self.client.get_object().bucket(&self.bucket).key(key.as_str()).send().await;
+        let fetched = |found: GetObjectOutput| Fetched {
+            head: SourceHead {
+                etag: found.e_tag().unwrap_or_default().to_owned(),
+                version_id: version(found.version_id()),
+                modified_s: found.last_modified().map_or(0, DateTime::secs),
+                size_bytes: length(found.content_length()),
+                content_type: found.content_type().map(str::to_owned),
+            },
+            body: found.body,
+        };
+        found(sent, &format!("read {key}")).map(|found| found.map(fetched))
+    }
+
+    pub async fn manifest(&self, key: &ManifestKey) -> Result<Option<Standing>, StoreError> {
+        let what = format!("read {key}");
+        let sent = self.client.get_object().bucket(&self.bucket).key(key.as_str()).send().await;
+        let Some(object) = found(sent, &what)? else { return Ok(None) };
+        let etag = object.e_tag().unwrap_or_default().to_owned();
+        let json = object.body.collect().await.map_err(|error| StoreError::failed(&what, error))?;
+        Ok(Some(Standing { etag, manifest: Manifest::parse(&json.into_bytes()) }))
+    }
+
+    /// Writes one rendition. Its key is its content's own, so repeating this changes nothing.
+    pub async fn put_rendition(&self, rendition: &Rendition, bytes: bytes::Bytes) -> Result<(), StoreError> {
+        let put = self.client.put_object().bucket(&self.bucket).key(rendition.key.as_str());
+        let put = put.content_type(&rendition.content_type).cache_control(RENDITION_CACHING);
+        let sent = put.body(ByteStream::from(bytes)).send().await;
+        sent.map(drop).map_err(|error| translate(error, &format!("write {}", rendition.key)))
+    }
+
+    /// Writes the manifest on condition that `standing` (or none) is still what is there.
+    pub async fn commit(
+        &self,
+        key: &ManifestKey,
+        standing: Option<&Standing>,
+        manifest: &Manifest,
+    ) -> Result<Commit, StoreError> {
+        let put = self.client.put_object().bucket(&self.bucket).key(key.as_str());
+        let put = put.content_type("application/json").cache_control(MANIFEST_CACHING);
+        let put = match standing {
+            Some(standing) => put.if_match(&standing.etag),
+            None => put.if_none_match("*"),
+        };
+        match put.body(ByteStream::from(manifest.to_json())).send().await {
+            Ok(_) => Ok(Commit::Done),
+            // 409: a concurrent conditional write; 404: If-Match on what has been deleted. A missing
+            // bucket is a 404 too, and nothing that another round would mend.
+            Err(error) if matches!(status(&error), Some(409 | 412)) => Ok(Commit::Lost),
+            Err(error) if status(&error) == Some(404) && error.code() != Some("NoSuchBucket") => {
+                Ok(Commit::Lost)
+            }
+            Err(error) => Err(translate(error, &format!("write {key}"))),
+        }
+    }
+
+    pub async fn delete_rendition(&self, rendition: &Rendition) -> Result<(), StoreError> {
+        let key = &rendition.key;
+        let sent = self.client.delete_object().bucket(&self.bucket).key(key.as_str()).send().await;
+        sent.map(drop).map_err(|error| translate(error, &format!("delete {key}")))
+    }
+}
+
+/// Unversioned buckets leave it out; suspended versioning says `null`, which names no version.
+fn version(id: Option<&str>) -> Option<String> {
+    id.filter(|id| *id != "null").map(str::to_owned)
+}
+
+fn length(content_length: Option<i64>) -> u64 {
+    content_length.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0)
+}
+
+/// A missing object is an answer; a missing bucket is an error. (HEAD has no body to tell the two
+/// apart: a missing bucket shows at the next request, which is never a HEAD.)
+fn found<T, E>(sent: Result<T, SdkError<E>>, what: &str) -> Result<Option<T>, StoreError>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    match sent {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if status(&error) == Some(404) && error.code() != Some("NoSuchBucket") => Ok(None),
+        Err(error) => Err(translate(error, what)),
+    }
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+fn translate<E>(error: SdkError<E>, what: &str) -> StoreError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    if status(&error) == Some(403) {
+        return StoreError::Forbidden { what: what.to_owned() };
+    }
+    StoreError::failed(what, error)
+}
