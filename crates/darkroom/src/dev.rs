@@ -1,0 +1,91 @@
+//! `darkroom dev`: starts the stack, says where everything is, and ends it cleanly on Ctrl-C.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use contract::Recipe;
+use tracing_subscriber::EnvFilter;
+use worker::config::read_recipe;
+
+use crate::stack::{ACCESS_KEY, BUCKET, Options, REGION, SECRET_KEY, Stack};
+use crate::tools;
+
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Port of the API; S3 listens on the next one, the CDN on the one after
+    #[arg(long, default_value_t = 8787)]
+    port: u16,
+    /// Keep nothing on disk
+    #[arg(long, conflicts_with = "dir")]
+    memory: bool,
+    /// Folder of what is stored and queued
+    #[arg(long, default_value = ".darkroom")]
+    dir: PathBuf,
+    /// Recipe to use in place of the built-in one, TOML or JSON
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<String>,
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    log_to_terminal();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    runtime.block_on(serve(args))?;
+    // Pixel work that nobody waits for any more must not hold up the end.
+    runtime.shutdown_background();
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(args: Args) -> anyhow::Result<()> {
+    let recipe = recipe(args.recipe.as_deref())?;
+    let dir = (!args.memory).then_some(args.dir);
+    let stack =
+        Stack::start(Options { dir: dir.clone(), port: args.port, recipe, ..Options::default() }).await?;
+    greet(&stack, dir);
+    stop_asked_for().await?;
+    println!("\nStopping; what is still queued is processed after the next start.");
+    stack.shutdown().await;
+    Ok(())
+}
+
+/// The recipe in a file, or the built-in one.
+pub fn recipe(file: Option<&str>) -> anyhow::Result<Recipe> {
+    file.map_or_else(|| Ok(Recipe::default()), |file| read_recipe(file).map_err(anyhow::Error::msg))
+}
+
+fn greet(stack: &Stack, dir: Option<PathBuf>) {
+    let kept =
+        dir.map_or_else(|| "in memory, gone at the end".to_owned(), |dir| format!("in {}", dir.display()));
+    let Stack { api_url, s3_url, cdn_url, .. } = stack;
+    println!("Darkroom is running. Open {api_url} and drop photos on the page.\n");
+    println!("  API   {api_url}   a token: curl {api_url}/dev/token");
+    println!("  S3    {s3_url}   bucket {BUCKET}, region {REGION}, key {ACCESS_KEY}, secret {SECRET_KEY}");
+    println!("  CDN   {cdn_url}   serves processed/ alone");
+    println!("  State {kept}\n");
+    for sentence in tools::missing() {
+        println!("  Note: {sentence}\n");
+    }
+    println!("Ctrl-C ends it.");
+}
+
+async fn stop_asked_for() -> anyhow::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminated = signal(SignalKind::terminate())?;
+        tokio::select! {
+            pressed = tokio::signal::ctrl_c() => pressed?,
+            _ = terminated.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await?;
+    Ok(())
+}
+
+/// One line an event; `RUST_LOG` says which.
+fn log_to_terminal() {
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("warn,darkroom=info,worker=info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).compact().init();
+}

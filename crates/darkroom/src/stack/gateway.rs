@@ -1,0 +1,155 @@
+//! In place of API Gateway: verifies the token, writes the request as the HTTP API's event, hands it
+//! to presign's real handler and the answer back to the browser. Never answers for the function.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Query, Request, State};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HOST, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use axum::http::request::Parts;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use presign::Presign;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tower_http::cors::{Any, CorsLayer};
+
+use crate::stack::page;
+use crate::stack::tokens::Tokens;
+
+/// API Gateway's own limit on a request.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>
+const MAX_REQUEST_BYTES: usize = 10 * 1024 * 1024;
+
+struct Gateway {
+    presign: Presign,
+    tokens: Arc<Tokens>,
+}
+
+pub fn router(presign: Presign, tokens: Arc<Tokens>, site: &page::Config) -> Router {
+    let gateway = Arc::new(Gateway { presign, tokens });
+    let cors = CorsLayer::new().allow_origin(Any).allow_methods(Any).allow_headers(Any);
+    let cors = cors.expose_headers([ETAG, RETRY_AFTER]);
+    Router::new()
+        .route("/dev/token", get(token))
+        .fallback(call)
+        .with_state(gateway)
+        .merge(page::router(site))
+        .layer(cors)
+}
+
+#[derive(Deserialize)]
+struct TokenQuery {
+    #[serde(default = "anyone")]
+    sub: String,
+}
+
+fn anyone() -> String {
+    "dev".to_owned()
+}
+
+async fn token(State(gateway): State<Arc<Gateway>>, Query(query): Query<TokenQuery>) -> Response<Body> {
+    match gateway.tokens.issue(&query.sub) {
+        Ok(token) => answer(StatusCode::OK, &json!({ "token": token })),
+        Err(error) => message(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+async fn call(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, MAX_REQUEST_BYTES).await else {
+        return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Too Long");
+    };
+    if host(&parts.headers).is_none() {
+        return message(StatusCode::BAD_REQUEST, "Bad Request");
+    }
+    let claims = bearer(&parts.headers).and_then(|token| gateway.tokens.claims(token));
+    let event = event(&parts, &body, claims);
+    match lambda_http::request::from_str(&event.to_string()) {
+        Ok(request) => to_browser(gateway.presign.handle(request).await),
+        Err(error) => {
+            tracing::error!(%error, "the event for presign could not be made");
+            message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+        }
+    }
+}
+
+/// A Host that a URL can be made of, as API Gateway would have seen to.
+fn host(headers: &HeaderMap) -> Option<Authority> {
+    headers.get(HOST)?.to_str().ok()?.parse().ok()
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
+}
+
+/// The HTTP API's payload, format 2.0. Without a valid token there is no authorizer, and the function
+/// answers 401 in its own words (API Gateway would answer before it).
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
+fn event(parts: &Parts, body: &[u8], claims: Option<Map<String, Value>>) -> Value {
+    let path = parts.uri.path();
+    let method = parts.method.as_str();
+    let now = jiff::Timestamp::now();
+    let text = std::str::from_utf8(body);
+    let mut context = json!({
+        "accountId": "000000000000", "apiId": "local", "stage": "$default", "requestId": uuid::Uuid::now_v7(),
+        "routeKey": "$default", "domainName": "127.0.0.1", "timeEpoch": now.as_millisecond(),
+        "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": ""},
+    });
+    if let Some(claims) = claims {
+        context["authorizer"] = json!({"jwt": {"claims": as_texts(claims), "scopes": null}});
+    }
+    json!({
+        "version": "2.0", "routeKey": "$default", "rawPath": path,
+        "rawQueryString": parts.uri.query().unwrap_or_default(),
+        "headers": headers(&parts.headers),
+        "requestContext": context,
+        "body": text.map_or_else(|_| STANDARD.encode(body), str::to_owned),
+        "isBase64Encoded": text.is_err(),
+    })
+}
+
+/// API Gateway hands claims on as text, whatever they were.
+fn as_texts(claims: Map<String, Value>) -> Map<String, Value> {
+    let text = |value: Value| match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    claims.into_iter().map(|(name, value)| (name, Value::String(text(value)))).collect()
+}
+
+fn headers(headers: &HeaderMap) -> Map<String, Value> {
+    let mut map = Map::new();
+    for name in headers.keys() {
+        let values: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+        map.insert(name.as_str().to_owned(), values.join(",").into());
+    }
+    map.insert("x-forwarded-proto".to_owned(), "http".into());
+    map
+}
+
+fn to_browser(answer: lambda_http::Response<lambda_http::Body>) -> Response<Body> {
+    let (parts, body) = answer.into_parts();
+    let unauthorized = parts.status == StatusCode::UNAUTHORIZED;
+    let mut response = Response::from_parts(parts, Body::from(body.to_vec()));
+    if unauthorized {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+fn message(status: StatusCode, text: &str) -> Response<Body> {
+    answer(status, &json!({ "message": text }))
+}
+
+fn answer(status: StatusCode, json: &Value) -> Response<Body> {
+    (status, [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], json.to_string())
+        .into_response()
+}

@@ -1,0 +1,225 @@
+//! The whole system in one process: S3, queue, event-source mapping, gateway and CDN origin around the
+//! two functions' real handlers. What `darkroom dev` runs and what the tests boot. Nothing here
+//! decides what becomes of an upload: the handlers do.
+
+pub mod tokens;
+
+mod cdn;
+mod event_source;
+mod gateway;
+mod page;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use contract::{KeySecrets, Layout, Limits, MediaType, Recipe};
+use presign::Presign;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use worker::Worker;
+
+use crate::local::{self, Local, s3};
+use event_source::EventSource;
+pub use event_source::RETRY_DELAYS;
+use tokens::{Secrets, Tokens};
+
+pub const BUCKET: &str = "darkroom";
+/// Fixed, and worth nothing anywhere else: the S3 port listens on the loopback interface alone.
+pub const ACCESS_KEY: &str = "darkroom";
+pub const SECRET_KEY: &str = "darkroom-local-only";
+pub const REGION: &str = "us-east-1";
+
+/// The function's timeout; the queue's visibility timeout is six times as long, as SQS advises.
+const FUNCTION_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long work in hand may go on after a shutdown was asked for.
+const SHUTDOWN_TIME: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the state is kept; `None` keeps it in memory.
+    pub dir: Option<PathBuf>,
+    /// API on this port, S3 on the next, CDN on the one after; 0 takes any three free ones.
+    pub port: u16,
+    pub layout: Layout,
+    pub recipe: Recipe,
+    pub limits: Limits,
+    pub url_expiry: Duration,
+    pub max_receive_count: u32,
+    /// Whether queued messages go to the worker; without, they wait.
+    pub run_worker: bool,
+    /// How long a failed message stays hidden, by its receive count; the last one counts for the rest.
+    pub retry_delays: Vec<Duration>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            port: 0,
+            layout: Layout::Flat,
+            recipe: Recipe::default(),
+            limits: Limits::default(),
+            url_expiry: Duration::from_secs(900),
+            max_receive_count: 10,
+            run_worker: true,
+            retry_delays: RETRY_DELAYS.to_vec(),
+        }
+    }
+}
+
+/// A running stack. Dropping it stops everything at once; `shutdown` lets work in hand finish.
+pub struct Stack {
+    pub api_url: String,
+    pub s3_url: String,
+    pub cdn_url: String,
+    pub local: Local,
+    pub tokens: Arc<Tokens>,
+    pub worker: Worker,
+    /// A real client of the stack's own S3.
+    pub client: aws_sdk_s3::Client,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Stack {
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let [api, s3, cdn] = listen(options.port).await?;
+        let [api_url, s3_url, cdn_url] = [&api, &s3, &cdn].map(|listener| url(listener.local_addr()));
+        let (api_url, s3_url, cdn_url) = (api_url?, s3_url?, cdn_url?);
+        let local = open(&options).await?;
+        let secrets = Secrets::open(options.dir.as_deref()).context("the stack's secrets")?;
+        let tokens = Arc::new(Tokens::new(&secrets));
+        let client = client(&s3_url);
+        let worker = Worker::new(worker_config(&options), client.clone());
+        let presign = Presign::new(presign_config(&options, &secrets)?, client.clone());
+
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        let site = page::Config {
+            cdn: cdn_url.clone(),
+            s3: s3_url.clone(),
+            bucket: BUCKET,
+            max_bytes: options.limits.max_source_bytes,
+            accepted: MediaType::ALL.map(MediaType::content_type),
+        };
+        let credentials =
+            s3::Credentials { access_key: ACCESS_KEY.to_owned(), secret_key: SECRET_KEY.to_owned() };
+        serve(&mut tasks, &stopped, api, gateway::router(presign, tokens.clone(), &site));
+        serve(&mut tasks, &stopped, s3, s3::router(local.objects.clone(), &credentials));
+        serve(&mut tasks, &stopped, cdn, cdn::router(local.objects.clone()));
+        if options.run_worker {
+            let event_source = EventSource {
+                queue: local.queue.clone(),
+                worker: worker.clone(),
+                timeout: FUNCTION_TIMEOUT,
+                retry_delays: options.retry_delays,
+            };
+            tasks.spawn(event_source.run(stopped));
+        }
+        Ok(Self { api_url, s3_url, cdn_url, local, tokens, worker, client, stop, tasks })
+    }
+
+    /// Takes nothing new and lets what is in hand finish. What is still queued stays queued.
+    pub async fn shutdown(mut self) {
+        self.stop.send_replace(true);
+        let all_done = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(SHUTDOWN_TIME, all_done).await.is_err() {
+            tracing::warn!("work in hand was cut off; it is done again after the next start");
+        }
+    }
+}
+
+/// Opens the state, and frees what an earlier process held when it ended.
+async fn open(options: &Options) -> anyhow::Result<Local> {
+    let options = local::Options {
+        dir: options.dir.clone(),
+        bucket: BUCKET.to_owned(),
+        layout: options.layout,
+        max_receive_count: options.max_receive_count,
+    };
+    let local = tokio::task::spawn_blocking(move || Local::open(&options)).await??;
+    let released = local.queue.release_all().await?;
+    if released > 0 {
+        tracing::info!(released, "messages that the last run left in hand are due again");
+    }
+    Ok(local)
+}
+
+fn worker_config(options: &Options) -> worker::Config {
+    worker::Config {
+        bucket: BUCKET.to_owned(),
+        recipe: options.recipe.clone(),
+        limits: options.limits.clone(),
+        max_receive_count: options.max_receive_count,
+    }
+}
+
+fn presign_config(options: &Options, secrets: &Secrets) -> anyhow::Result<presign::Config> {
+    let key_secret = secrets.key_secret.clone();
+    Ok(presign::Config {
+        bucket: BUCKET.to_owned(),
+        key_secrets: KeySecrets::from_settings(&move |name| {
+            (name == KeySecrets::CURRENT.name).then(|| key_secret.clone())
+        })?,
+        layout: options.layout,
+        max_source_bytes: options.limits.max_source_bytes,
+        url_expiry: options.url_expiry,
+    })
+}
+
+/// A client of the local S3, as the functions on AWS have one of the real S3.
+pub fn client(s3_url: &str) -> aws_sdk_s3::Client {
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static(REGION))
+        .endpoint_url(s3_url)
+        .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "darkroom dev"))
+        .force_path_style(true)
+        .build();
+    aws_sdk_s3::Client::from_conf(config)
+}
+
+async fn listen(port: u16) -> anyhow::Result<[TcpListener; 3]> {
+    let at = |offset: u16| match port {
+        0 => Ok(0),
+        port => port.checked_add(offset).context("--port must leave room for the two ports after it"),
+    };
+    Ok([bind(at(0)?, "the API").await?, bind(at(1)?, "S3").await?, bind(at(2)?, "the CDN").await?])
+}
+
+async fn bind(port: u16, what: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => anyhow::anyhow!(
+            "port {port}, for {what}, is taken by another program (another `darkroom dev`?); \
+             `--port N` moves all three ports to N, N+1 and N+2"
+        ),
+        _ => anyhow::anyhow!("cannot listen on port {port}, for {what}: {error}"),
+    })
+}
+
+fn url(address: io::Result<SocketAddr>) -> io::Result<String> {
+    Ok(format!("http://{}", address?))
+}
+
+fn serve(
+    tasks: &mut JoinSet<()>,
+    stopped: &watch::Receiver<bool>,
+    listener: TcpListener,
+    router: axum::Router,
+) {
+    let mut stopped = stopped.clone();
+    tasks.spawn(async move {
+        let stop = async move {
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        };
+        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop).await {
+            tracing::error!(%error, "a server ended");
+        }
+    });
+}
