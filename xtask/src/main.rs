@@ -1,1 +1,114 @@
-fn main() {}
+//! `cargo xtask`: how things are started. Looks for the system tools that make a build whole, installs
+//! what is missing, then hands over to cargo. Has no dependencies, so that it builds in a second, and
+//! never touches the project's own state.
+
+mod tools;
+
+use std::ffi::OsString;
+use std::process::{Command, ExitCode};
+
+const USAGE: &str = "\
+cargo xtask dev  [--no-install] [ARGS]  run everything on this machine; ARGS go to `darkroom dev`
+cargo xtask test [--no-install] [ARGS]  run every test; ARGS go to the test runner
+cargo xtask ci   [--no-install]         what CI runs besides the tests: format, lints, docs, walls, licences
+
+--no-install  only say which system tools are missing; install nothing";
+
+fn main() -> ExitCode {
+    match run(std::env::args().skip(1).collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("xtask: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Vec<String>) -> Result<(), String> {
+    let Some((task, flags)) = args.split_first() else { return Err(format!("which task?\n\n{USAGE}")) };
+    let task = match task.as_str() {
+        "dev" => dev,
+        "test" => test,
+        "ci" => ci,
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            return Ok(());
+        }
+        other => return Err(format!("there is no task `{other}`\n\n{USAGE}")),
+    };
+    let (ours, theirs): (Vec<String>, Vec<String>) =
+        flags.iter().cloned().partition(|arg| arg == "--no-install");
+    tools::provide(ours.is_empty())?;
+    task(&theirs)
+}
+
+fn dev(args: &[String]) -> Result<(), String> {
+    cargo(&["run", "--package", "darkroom", "--", "dev"], args)
+}
+
+/// With nextest where it is installed, which runs tests side by side; else plainly.
+fn test(args: &[String]) -> Result<(), String> {
+    if tools::answers("cargo-nextest", "--version") {
+        return cargo(&["nextest", "run", "--workspace"], args);
+    }
+    cargo(&["test", "--workspace"], args)
+}
+
+fn ci(args: &[String]) -> Result<(), String> {
+    if let Some(arg) = args.first() {
+        return Err(format!("`ci` takes no `{arg}`\n\n{USAGE}"));
+    }
+    cargo(&["fmt", "--all", "--check"], &[])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"], &[])?;
+    command("cargo", &["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "--deny warnings")])?;
+    walls()?;
+    cargo(&["deny", "--all-features", "check", "licenses", "bans", "sources"], &[])
+}
+
+/// What each crate must never pull in, however deep.
+const WALLS: [(&str, &[&str]); 3] = [
+    ("darkroom-contract", &["aws-", "tokio", "hyper", "http", "axum", "image", "lambda_"]),
+    ("darkroom-imaging", &["aws-", "tokio", "hyper", "http", "axum", "lambda_", "reqwest"]),
+    (
+        "darkroom-presign",
+        &["image", "mozjpeg", "webp", "libwebp", "fast_image_resize", "png", "darkroom-worker"],
+    ),
+];
+
+fn walls() -> Result<(), String> {
+    for (package, forbidden) in WALLS {
+        let tree = ["tree", "--package", package, "--edges", "normal", "--prefix", "none", "--format", "{p}"];
+        println!("$ cargo {}", tree.join(" "));
+        let output =
+            Command::new("cargo").args(tree).output().map_err(|error| format!("cargo tree: {error}"))?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        let crates = text.lines().filter_map(|line| line.split_whitespace().next());
+        for found in crates.filter(|name| *name != package) {
+            if forbidden.iter().any(|start| found.starts_with(start)) {
+                return Err(format!("{package} pulls in {found}, which it must never do"));
+            }
+        }
+    }
+    println!("the walls hold");
+    Ok(())
+}
+
+fn cargo(args: &[&str], more: &[String]) -> Result<(), String> {
+    let all: Vec<&str> = args.iter().copied().chain(more.iter().map(String::as_str)).collect();
+    command("cargo", &all, &[])
+}
+
+/// Runs a command in the open: what it is, and all that it says.
+fn command(program: &str, args: &[&str], env: &[(&str, &str)]) -> Result<(), String> {
+    let shown: Vec<OsString> = args.iter().map(OsString::from).collect();
+    println!("$ {program} {}", shown.join(std::ffi::OsStr::new(" ")).display());
+    let status = Command::new(program).args(args).envs(env.iter().copied()).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{program} {}` ended with {status}", args.first().unwrap_or(&""))),
+        Err(error) => Err(format!("{program} could not be started: {error}")),
+    }
+}

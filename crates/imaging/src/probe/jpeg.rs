@@ -16,11 +16,13 @@ mod marker {
     pub const APP14: u8 = 0xee;
 }
 
-/// The size, orientation and layout, from the segments before the first scan.
+/// The size, orientation and layout, from the segments before the first scan. A file that ends within
+/// them still has the size that it claims, and is judged by that first: decoding finds the rest.
 pub(super) fn read_header(bytes: &[u8]) -> Result<Header, Error> {
     let mut frame = None;
     let mut orientation = None;
     let mut adobe = false;
+    let mut first_scan: &[u8] = &[];
     for (marker, payload) in Segments(bytes) {
         match marker {
             0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => {
@@ -29,15 +31,16 @@ pub(super) fn read_header(bytes: &[u8]) -> Result<Header, Error> {
             marker::APP1 => orientation = orientation.or_else(|| exif_orientation(payload)),
             marker::APP14 => adobe |= payload.starts_with(b"Adobe"),
             marker::START_OF_SCAN => {
-                let Some(frame) = frame else { break };
-                let layout = frame.layout(adobe, payload);
-                return Ok(Header { size: frame.size, orientation: orientation.unwrap_or_default(), layout });
+                first_scan = payload;
+                break;
             }
             marker::END_OF_IMAGE => break,
             _ => {}
         }
     }
-    Err(corrupt("it ends within its header"))
+    let frame = frame.ok_or_else(|| corrupt("it ends within its header"))?;
+    let layout = frame.layout(adobe, first_scan);
+    Ok(Header { size: frame.size, orientation: orientation.unwrap_or_default(), layout })
 }
 
 /// How many scans there are up to the end of the image.
@@ -163,11 +166,15 @@ mod tests {
     }
 
     #[test]
-    fn every_header_that_is_cut_off_is_corrupt() {
+    fn a_header_cut_off_before_its_frame_is_corrupt_and_one_cut_off_after_it_has_its_size() {
         let whole = jpeg(&quadrants(64, 48));
-        let scan = whole.windows(2).position(|pair| pair == [0xff, marker::START_OF_SCAN]).unwrap();
-        for length in 3..scan {
+        let at = |marker: u8| whole.windows(2).position(|pair| pair == [0xff, marker]).unwrap();
+        let frame_end = at(0xc0) + 2 + 17;
+        for length in 3..frame_end {
             assert!(matches!(read_header(&whole[..length]), Err(Error::Corrupt { .. })), "{length}");
+        }
+        for length in frame_end..=at(marker::START_OF_SCAN) {
+            assert_eq!(read_header(&whole[..length]).unwrap().size, Size::new(64, 48), "{length}");
         }
     }
 
