@@ -38,7 +38,7 @@ pub struct Args {
     /// One line of JSON for each file on standard output
     #[arg(long)]
     json: bool,
-    /// Files at once [default: the number of cores]
+    /// Threads for all files together [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
 }
@@ -49,6 +49,8 @@ struct Job<'a> {
     recipe: Recipe,
     limits: Limits,
     fingerprint: Fingerprint,
+    /// Threads of one file's encoders.
+    encoder_threads: usize,
 }
 
 /// How the files ended, counted.
@@ -62,7 +64,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let recipe = recipe(args.recipe.as_deref())?;
     let limits = Limits::default();
     let fingerprint = Fingerprint::of(&recipe, &limits, imaging::ENCODERS);
-    let job = Job { out: &args.out, recipe, limits, fingerprint };
+    let threads = threads(args);
+    let at_once = threads.min(args.files.len());
+    let job = Job { out: &args.out, recipe, limits, fingerprint, encoder_threads: threads / at_once };
     refuse_equal_names(&args.files)?;
     for sentence in tools::missing() {
         eprintln!("note: {sentence}");
@@ -72,7 +76,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let next = AtomicUsize::new(0);
     let print = Mutex::new(());
     std::thread::scope(|scope| {
-        for _ in 0..threads(args) {
+        for _ in 0..at_once {
             scope.spawn(|| {
                 while let Some(file) = args.files.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let done = job.file(file);
@@ -89,7 +93,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn threads(args: &Args) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    args.threads.map_or(cores, usize::from).min(args.files.len())
+    args.threads.map_or(cores, usize::from)
 }
 
 /// Two files of one name would write into one folder.
@@ -208,15 +212,16 @@ impl Job<'_> {
         let revision = self.revision(source);
         let mut made = Vec::new();
         let mut broken = None;
-        let placeholder = imaging::render(bytes, &probe, &self.recipe, &mut |encoded| {
-            let rendition = rendition_of(&source.key, &revision, &encoded);
-            let file_name = format!("{}.{}", encoded.name, encoded.format.extension());
-            if let Err(error) = write(&folder.join(file_name), &encoded.bytes) {
-                broken.get_or_insert(error);
-            }
-            made.push(rendition);
-        })
-        .map_err(worker::Error::Imaging)?;
+        let placeholder =
+            imaging::render(bytes, &probe, &self.recipe, self.encoder_threads, &mut |encoded| {
+                let rendition = rendition_of(&source.key, &revision, &encoded);
+                let file_name = format!("{}.{}", encoded.name, encoded.format.extension());
+                if let Err(error) = write(&folder.join(file_name), &encoded.bytes) {
+                    broken.get_or_insert(error);
+                }
+                made.push(rendition);
+            })
+            .map_err(worker::Error::Imaging)?;
         match broken {
             Some(error) => Err(Failure::Ours(error)),
             None => Ok((made, placeholder)),

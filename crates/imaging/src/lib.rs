@@ -1,5 +1,5 @@
 //! Bytes in, bytes out: judges a source by its header, decodes it once and makes every rendition of a
-//! recipe. Never does I/O, reads the environment, spawns a thread or knows AWS; CI checks its tree.
+//! recipe. Never does I/O, reads the environment, leaves a thread behind or knows AWS; CI checks its tree.
 
 mod colour;
 mod decode;
@@ -18,6 +18,7 @@ mod resize;
 mod sniff;
 #[cfg(test)]
 mod testing;
+mod threads;
 
 pub use encode::{ENCODERS, check_recipe};
 pub use error::Error;

@@ -9,7 +9,6 @@ use contract::{Format, Recipe};
 
 use crate::colour::ToSrgb;
 use crate::decode::{Decoded, decode};
-use crate::encode::encode;
 use crate::error::Error;
 use crate::jobs::{Job, jobs};
 use crate::orientation::Orientation;
@@ -17,6 +16,7 @@ use crate::pixels::{Picture, Pixels};
 use crate::placeholder::placeholder;
 use crate::probe::Probe;
 use crate::resize::{resize, unpremultiply};
+use crate::threads::{Desk, Task, with_desk};
 
 /// One file of the recipe. Where renditions are equal in pixels and encoding, they share their bytes.
 #[derive(Debug, Clone)]
@@ -30,7 +30,8 @@ pub struct Encoded {
 
 /// Makes every rendition of `recipe`, from the bytes that `probe` was made of. Each is handed to `emit`
 /// as soon as it is there, the largest first, whatever their order in the recipe; the pixels are decoded
-/// once.
+/// once. Encoders run on up to `threads` threads, this one among them; each beyond the first may hold one
+/// more picture of a rendition's size.
 ///
 /// # Errors
 /// [`Error::Corrupt`] or [`Error::MetadataTooLarge`] where the pixels cannot be decoded: then nothing was
@@ -39,11 +40,26 @@ pub fn render(
     bytes: &[u8],
     probe: &Probe,
     recipe: &Recipe,
-    emit: &mut dyn FnMut(Encoded),
+    threads: usize,
+    emit: &mut (dyn FnMut(Encoded) + Send),
+) -> Result<Placeholder, Error> {
+    let jobs = jobs(probe.stored(), probe.orientation, recipe);
+    let decoded = decode(bytes, probe, &jobs)?;
+    with_desk(threads, recipe.background, emit, |desk| {
+        pictures(decoded, probe, &jobs, recipe.background, desk)
+    })
+}
+
+/// Makes the picture of each job and hands it on to be encoded; the placeholder is what comes back.
+fn pictures<'j>(
+    decoded: Decoded,
+    probe: &Probe,
+    jobs: &'j [Job<'j>],
+    background: Color,
+    desk: &Desk<'_, 'j>,
 ) -> Result<Placeholder, Error> {
     let source = probe.stored();
-    let jobs = jobs(source, probe.orientation, recipe);
-    let Decoded { pixels: mut base, icc_profile } = decode(bytes, probe, &jobs)?;
+    let Decoded { pixels: mut base, icc_profile } = decoded;
     let to_srgb = ToSrgb::new(icc_profile.as_deref(), base.channels);
     let mut made = None;
     for (index, job) in jobs.iter().enumerate() {
@@ -51,10 +67,12 @@ pub fn render(
         if jobs[index + 1..].iter().all(|later| job.serves(later, source)) {
             base = resized.clone();
         }
-        let picture = finish(resized, &to_srgb, probe.orientation)?;
-        encode_all(&picture, job, recipe.background, emit)?;
+        let picture = Arc::new(finish(resized, &to_srgb, probe.orientation)?);
         if job.is_placeholder {
-            made = Some(placeholder(&picture, recipe.background));
+            made = Some(placeholder(&picture, background));
+        }
+        for output in &job.outputs {
+            desk.encode(Task { picture: Arc::clone(&picture), output });
         }
     }
     made.ok_or_else(|| Error::Resize { problem: "there was no placeholder among the jobs".to_owned() })
@@ -65,27 +83,6 @@ pub fn render(
 fn finish(mut pixels: Pixels, to_srgb: &ToSrgb, orientation: Orientation) -> Result<Picture, Error> {
     unpremultiply(&mut pixels)?;
     Ok(orientation.apply(to_srgb.apply(pixels)))
-}
-
-fn encode_all(
-    picture: &Picture,
-    job: &Job,
-    background: Color,
-    emit: &mut dyn FnMut(Encoded),
-) -> Result<(), Error> {
-    for output in &job.outputs {
-        let bytes = encode(picture, output.encoding, background)?;
-        for name in &output.names {
-            emit(Encoded {
-                name: (*name).to_owned(),
-                format: output.encoding.format,
-                width_px: picture.size.width_px,
-                height_px: picture.size.height_px,
-                bytes: Arc::clone(&bytes),
-            });
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -101,7 +98,7 @@ mod tests {
         let recipe = Recipe::parse(recipe).unwrap();
         let probe = probe(bytes, &Limits::default())?;
         let mut all = Vec::new();
-        render(bytes, &probe, &recipe, &mut |encoded| all.push(encoded))?;
+        render(bytes, &probe, &recipe, 3, &mut |encoded| all.push(encoded))?;
         Ok(all)
     }
 
@@ -140,8 +137,9 @@ mod tests {
         let picture = quadrants(500, 300);
         for bytes in [jpeg(&picture), png(&picture, None), gif(&picture), webp(&picture)] {
             let files = rendered(&bytes, "[[rendition]]\nname = \"w320\"\nwidth = 320").unwrap();
-            let made: Vec<_> =
+            let mut made: Vec<_> =
                 files.iter().map(|file| (file.format, file.width_px, file.height_px)).collect();
+            made.sort_by_key(|(format, ..)| format.content_type() != "image/webp");
             assert_eq!(made, [(Format::Webp, 320, 192), (Format::Jpeg, 320, 192)]);
         }
     }

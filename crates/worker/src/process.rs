@@ -42,6 +42,18 @@ enum Round {
     LostRace,
 }
 
+/// What one source's pixel work may use, until it is dropped.
+struct Permits {
+    _memory: OwnedSemaphorePermit,
+    cores: OwnedSemaphorePermit,
+}
+
+impl Permits {
+    fn threads(&self) -> usize {
+        self.cores.num_permits()
+    }
+}
+
 /// What was made of one source.
 enum Made {
     Ready { width: u32, height: u32, renditions: Vec<Rendition>, placeholder: Placeholder },
@@ -163,10 +175,11 @@ impl Processor {
     ) -> Result<(Vec<Rendition>, Placeholder), Error> {
         let (encoded, mut made) = mpsc::unbounded_channel::<Encoded>();
         let permits = self.permits(&probe).await?;
+        let threads = permits.threads();
         let recipe = self.recipe.clone();
         let pixels = tokio::task::spawn_blocking(move || {
             let _permits = permits; // until the work ends, also when nobody waits for it any more
-            imaging::render(&bytes, &probe, &recipe, &mut |one| {
+            imaging::render(&bytes, &probe, &recipe, threads, &mut |one| {
                 // A receiver that is gone means that nobody wants the rest.
                 let _ = encoded.send(one);
             })
@@ -187,15 +200,17 @@ impl Processor {
         Ok((renditions, placeholder))
     }
 
-    /// Memory first, then a core: whoever holds a core never waits for anything.
-    async fn permits(&self, probe: &Probe) -> Result<[OwnedSemaphorePermit; 2], Error> {
+    /// Memory first, then a core: whoever holds a core never waits for anything. Cores that nobody has
+    /// asked for are taken too: a single upload is done sooner, and of many each gets one.
+    async fn permits(&self, probe: &Probe) -> Result<Permits, Error> {
         let memory_mib = budget_mib(probe.decode_memory_bytes).min(budget_mib(self.limits.max_decode_bytes));
         let memory = self.memory_mib.clone().acquire_many_owned(memory_mib).await;
         let core = self.cores.clone().acquire_owned().await;
-        match (memory, core) {
-            (Ok(memory), Ok(core)) => Ok([memory, core]),
-            _ => Err(Error::ShuttingDown),
+        let (Ok(memory), Ok(mut cores)) = (memory, core) else { return Err(Error::ShuttingDown) };
+        while let Ok(idle) = self.cores.clone().try_acquire_owned() {
+            cores.merge(idle);
         }
+        Ok(Permits { _memory: memory, cores })
     }
 
     fn place_in_recipe(&self, rendition: &Rendition) -> Option<(usize, usize)> {

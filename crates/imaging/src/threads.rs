@@ -1,0 +1,111 @@
+//! Encoding on several threads: encoders take most of the time, and no picture depends on another. Owns
+//! who encodes what; never makes pictures, nor more of them than there are threads to encode.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use contract::recipe::Color;
+
+use crate::encode::encode;
+use crate::error::Error;
+use crate::jobs::Output;
+use crate::pixels::Picture;
+use crate::render::Encoded;
+
+/// A picture to encode, and the files that it becomes.
+pub(crate) struct Task<'j> {
+    pub picture: Arc<Picture>,
+    pub output: &'j Output<'j>,
+}
+
+/// Where finished files go, from whichever thread.
+struct Sink<'a> {
+    background: Color,
+    emit: Mutex<&'a mut (dyn FnMut(Encoded) + Send)>,
+    /// Set at the first failure: nothing more is worth encoding.
+    failed: AtomicBool,
+    error: Mutex<Option<Error>>,
+}
+
+/// Hands a task to a thread that is free, or does it on this one.
+pub(crate) struct Desk<'a, 'j> {
+    sink: &'a Sink<'a>,
+    others: SyncSender<Task<'j>>,
+}
+
+/// Runs `make` on this thread, with a desk that has `threads - 1` more to hand tasks to, and returns
+/// when all that it was given is encoded.
+///
+/// # Errors
+/// What `make` or the first failing encoder says.
+pub(crate) fn with_desk<'j, T>(
+    threads: usize,
+    background: Color,
+    emit: &mut (dyn FnMut(Encoded) + Send),
+    make: impl FnOnce(&Desk<'_, 'j>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let sink =
+        Sink { background, emit: Mutex::new(emit), failed: AtomicBool::new(false), error: Mutex::new(None) };
+    // No room to wait in: a task that waits keeps a picture in memory.
+    let (others, tasks) = sync_channel(0);
+    let tasks = Mutex::new(tasks);
+    let made = std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(|| sink.serve(&tasks));
+        }
+        make(&Desk { sink: &sink, others })
+        // The desk ends here, and with it the threads' wait for more.
+    })?;
+    let error = sink.error.lock().unwrap_or_else(PoisonError::into_inner).take();
+    error.map_or(Ok(made), Err)
+}
+
+impl<'j> Desk<'_, 'j> {
+    pub fn encode(&self, task: Task<'j>) {
+        match self.others.try_send(task) {
+            Ok(()) => {}
+            Err(TrySendError::Full(task) | TrySendError::Disconnected(task)) => self.sink.encode(&task),
+        }
+    }
+}
+
+impl Sink<'_> {
+    fn serve(&self, tasks: &Mutex<Receiver<Task>>) {
+        loop {
+            // Released before the work: the next thread waits in its turn.
+            let task = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            match task {
+                Ok(task) => self.encode(&task),
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn encode(&self, task: &Task) {
+        if self.failed.load(Ordering::Relaxed) {
+            return;
+        }
+        match encode(&task.picture, task.output.encoding, self.background) {
+            Ok(bytes) => self.emit_all(task, &bytes),
+            Err(error) => {
+                self.failed.store(true, Ordering::Relaxed);
+                self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            }
+        }
+    }
+
+    /// One file for each name that shares these bytes.
+    fn emit_all(&self, task: &Task, bytes: &Arc<[u8]>) {
+        let mut emit = self.emit.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in &task.output.names {
+            emit(Encoded {
+                name: (*name).to_owned(),
+                format: task.output.encoding.format,
+                width_px: task.picture.size.width_px,
+                height_px: task.picture.size.height_px,
+                bytes: Arc::clone(bytes),
+            });
+        }
+    }
+}
