@@ -1,5 +1,6 @@
 //! Every end-to-end scenario, in one binary: the real handlers and the real S3 client against the
 //! in-process stack.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
 mod api;
 mod fixtures;

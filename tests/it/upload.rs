@@ -25,6 +25,7 @@ async fn one_upload_becomes_ten_upright_renditions_on_the_cdn() {
     stack.shutdown().await;
 }
 
+#[expect(clippy::disallowed_methods, reason = "a rendition of our own, not a stranger's bytes")]
 async fn check_rendition(stack: &Stack, browser: &Browser, rendition: &Value) {
     let url = format!("{}/{}", stack.cdn_url, rendition["key"].as_str().unwrap());
     let answer = browser.http.get(&url).send().await.unwrap();

@@ -154,6 +154,13 @@ impl Recipe {
         spec.formats.as_deref().unwrap_or(&self.formats)
     }
 
+    /// Where a rendition stands in the recipe: manifests list them in its order.
+    pub fn place(&self, name: &str, format: Format) -> Option<(usize, usize)> {
+        let index = self.renditions.iter().position(|spec| spec.name == name)?;
+        let formats = self.formats_of(&self.renditions[index]);
+        Some((index, formats.iter().position(|encoding| encoding.format == format)?))
+    }
+
     fn check(&self) -> Result<(), RecipeError> {
         check_formats("formats", &self.formats)?;
         if self.renditions.is_empty() {

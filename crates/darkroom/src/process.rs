@@ -222,6 +222,7 @@ impl Job<'_> {
                 made.push(rendition);
             })
             .map_err(worker::Error::Imaging)?;
+        made.sort_by_key(|rendition: &Rendition| self.recipe.place(&rendition.name, rendition.format));
         match broken {
             Some(error) => Err(Failure::Ours(error)),
             None => Ok((made, placeholder)),

@@ -196,7 +196,7 @@ impl Processor {
         while let Some(written) = writes.join_next().await {
             renditions.push(written.map_err(panicked)??);
         }
-        renditions.sort_by_key(|rendition| self.place_in_recipe(rendition));
+        renditions.sort_by_key(|rendition: &Rendition| self.recipe.place(&rendition.name, rendition.format));
         Ok((renditions, placeholder))
     }
 
@@ -211,12 +211,6 @@ impl Processor {
             cores.merge(idle);
         }
         Ok(Permits { _memory: memory, cores })
-    }
-
-    fn place_in_recipe(&self, rendition: &Rendition) -> Option<(usize, usize)> {
-        let spec = self.recipe.renditions.iter().position(|spec| spec.name == rendition.name)?;
-        let formats = self.recipe.formats_of(&self.recipe.renditions[spec]);
-        Some((spec, formats.iter().position(|encoding| encoding.format == rendition.format)?))
     }
 
     fn revision(&self, head: &SourceHead) -> Revision {
