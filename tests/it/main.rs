@@ -6,3 +6,4 @@ mod api;
 mod fixtures;
 mod readme;
 mod upload;
+mod worker;

@@ -151,6 +151,18 @@ pub enum ManifestError {
 }
 
 impl Manifest {
+    /// `now` is kept to the millisecond: browsers read no finer times.
+    pub fn new(
+        outcome: Outcome,
+        revision: Revision,
+        source: Source,
+        recipe: Fingerprint,
+        now: Timestamp,
+    ) -> Self {
+        let processed_at = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
+        Self { schema: SCHEMA, outcome, revision, source, recipe, processed_at }
+    }
+
     pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
         #[derive(Deserialize)]
         struct Head {

@@ -1,5 +1,6 @@
 //! `darkroom dev`: starts the stack, says where everything is, and ends it cleanly on Ctrl-C.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -87,5 +88,6 @@ async fn stop_asked_for() -> anyhow::Result<()> {
 fn log_to_terminal() {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("warn,darkroom=info,worker=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).compact().init();
+    let colours = std::io::stdout().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(colours).compact().init();
 }

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
-use contract::manifest::{Manifest, Outcome as Told, Placeholder, Rendition, SCHEMA, Source};
+use contract::manifest::{Manifest, Outcome as Told, Placeholder, Rendition, Source};
 use contract::{Fingerprint, Limits, MediaType, Recipe, Rejection, Revision, SourceKey};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
@@ -234,23 +234,18 @@ impl Job<'_> {
     }
 
     fn manifest(&self, source: &SourceFile, size_px: Option<(u32, u32)>, told: Told) -> Manifest {
-        Manifest {
-            schema: SCHEMA,
-            outcome: told,
-            revision: self.revision(source),
-            source: Source {
-                key: source.key.clone(),
-                etag: source.etag.clone(),
-                version_id: None,
-                sequencer: None,
-                size: source.size_bytes,
-                content_type: source.declared.map(|declared| declared.content_type().to_owned()),
-                width: size_px.map(|(width, _)| width),
-                height: size_px.map(|(_, height)| height),
-            },
-            recipe: self.fingerprint.clone(),
-            processed_at: Timestamp::now(),
-        }
+        let revision = self.revision(source);
+        let source = Source {
+            key: source.key.clone(),
+            etag: source.etag.clone(),
+            version_id: None,
+            sequencer: None,
+            size: source.size_bytes,
+            content_type: source.declared.map(|declared| declared.content_type().to_owned()),
+            width: size_px.map(|(width, _)| width),
+            height: size_px.map(|(_, height)| height),
+        };
+        Manifest::new(told, revision, source, self.fingerprint.clone(), Timestamp::now())
     }
 }
 

@@ -66,8 +66,10 @@ pub async fn issue(
         checksum_sha256: wish.checksum_sha256,
         write_once: !wish.plain,
     };
-    // Counted from before the signature, so that what we promise ends no later than what S3 grants.
-    let expires_at = Timestamp::now() + config.url_expiry;
+    // Counted from before the signature and in whole seconds, as S3 counts, so that what we promise
+    // ends no later than what S3 grants.
+    let now_s = Timestamp::now().as_second();
+    let expires_at = Timestamp::from_second(now_s).map_err(|_| Problem::internal())? + config.url_expiry;
     let signed = objects.presign_put(key.source(), terms, config.url_expiry).await?;
     Ok(Answer::json(
         StatusCode::OK,

@@ -110,19 +110,14 @@ impl Worker {
         };
         let outcome = result.unwrap_or_else(|error| error.outcome());
         let detail = match &outcome {
-            Outcome::Skipped(reason) | Outcome::Retry(reason) => reason.as_str(),
-            Outcome::Rejected(rejection) => rejection.code.as_str(),
-            Outcome::Published | Outcome::Removed => "",
+            Outcome::Skipped(reason) => Some(reason.as_str()),
+            Outcome::Rejected(rejection) => Some(rejection.code.as_str()),
+            Outcome::Published | Outcome::Removed => None,
+            // Told once, with the message that goes back.
+            Outcome::Retry(_) => return outcome,
         };
-        tracing::info!(
-            key,
-            event_name,
-            outcome = outcome.name(),
-            detail,
-            elapsed_ms = ms(started.elapsed()),
-            "{}",
-            outcome.name()
-        );
+        let elapsed_ms = ms(started.elapsed());
+        tracing::info!(key, event_name, detail, elapsed_ms, "{}", outcome.name());
         outcome
     }
 

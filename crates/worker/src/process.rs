@@ -5,9 +5,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use contract::manifest::{
-    Failure, Manifest, Outcome as Told, Placeholder, Rendition, SCHEMA, Source, Status,
-};
+use contract::manifest::{Failure, Manifest, Outcome as Told, Placeholder, Rendition, Source, Status};
 use contract::{Fingerprint, Limits, MediaType, Recipe, Rejection, Revision, SourceKey};
 use imaging::{Encoded, Probe};
 use jiff::Timestamp;
@@ -240,23 +238,17 @@ impl Processor {
     }
 
     fn manifest(&self, plan: &Plan, head: &SourceHead, size_px: Option<(u32, u32)>, told: Told) -> Manifest {
-        Manifest {
-            schema: SCHEMA,
-            outcome: told,
-            revision: self.revision(head),
-            source: Source {
-                key: plan.source.clone(),
-                etag: head.etag.clone(),
-                version_id: head.version_id.clone(),
-                sequencer: plan.sequencer.clone(),
-                size: head.size_bytes,
-                content_type: head.content_type.clone(),
-                width: size_px.map(|(width, _)| width),
-                height: size_px.map(|(_, height)| height),
-            },
-            recipe: self.fingerprint.clone(),
-            processed_at: Timestamp::now(),
-        }
+        let source = Source {
+            key: plan.source.clone(),
+            etag: head.etag.clone(),
+            version_id: head.version_id.clone(),
+            sequencer: plan.sequencer.clone(),
+            size: head.size_bytes,
+            content_type: head.content_type.clone(),
+            width: size_px.map(|(width, _)| width),
+            height: size_px.map(|(_, height)| height),
+        };
+        Manifest::new(told, self.revision(head), source, self.fingerprint.clone(), Timestamp::now())
     }
 
     /// The source is gone: a tombstone, then the objects of the revision that it replaces. Written

@@ -83,6 +83,12 @@ pub struct Stack {
     pub worker: Worker,
     /// A real client of the stack's own S3.
     pub client: aws_sdk_s3::Client,
+    event_source: Part,
+    servers: Part,
+}
+
+/// Tasks that end when they are told to.
+struct Part {
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
@@ -99,8 +105,7 @@ impl Stack {
         let worker = Worker::new(worker_config(&options), client.clone());
         let presign = Presign::new(presign_config(&options, &secrets)?, client.clone());
 
-        let (stop, stopped) = watch::channel(false);
-        let mut tasks = JoinSet::new();
+        let (mut event_source, mut servers) = (Part::new(), Part::new());
         let site = page::Config {
             cdn: cdn_url.clone(),
             s3: s3_url.clone(),
@@ -110,28 +115,54 @@ impl Stack {
         };
         let credentials =
             s3::Credentials { access_key: ACCESS_KEY.to_owned(), secret_key: SECRET_KEY.to_owned() };
-        serve(&mut tasks, &stopped, api, gateway::router(presign, tokens.clone(), &site));
-        serve(&mut tasks, &stopped, s3, s3::router(local.objects.clone(), &credentials));
-        serve(&mut tasks, &stopped, cdn, cdn::router(local.objects.clone()));
+        servers.serve(api, gateway::router(presign, tokens.clone(), &site));
+        servers.serve(s3, s3::router(local.objects.clone(), &credentials));
+        servers.serve(cdn, cdn::router(local.objects.clone()));
         if options.run_worker {
-            let event_source = EventSource {
+            let poller = EventSource {
                 queue: local.queue.clone(),
                 worker: worker.clone(),
                 timeout: FUNCTION_TIMEOUT,
                 retry_delays: options.retry_delays,
             };
-            tasks.spawn(event_source.run(stopped));
+            event_source.tasks.spawn(poller.run(event_source.stop.subscribe()));
         }
-        Ok(Self { api_url, s3_url, cdn_url, local, tokens, worker, client, stop, tasks })
+        Ok(Self { api_url, s3_url, cdn_url, local, tokens, worker, client, event_source, servers })
     }
 
     /// Takes nothing new and lets what is in hand finish. What is still queued stays queued.
-    pub async fn shutdown(mut self) {
-        self.stop.send_replace(true);
-        let all_done = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(SHUTDOWN_TIME, all_done).await.is_err() {
+    pub async fn shutdown(self) {
+        let finish = async {
+            // The servers last: what is in hand still reads and writes through them.
+            self.event_source.end().await;
+            self.servers.end().await;
+        };
+        if tokio::time::timeout(SHUTDOWN_TIME, finish).await.is_err() {
             tracing::warn!("work in hand was cut off; it is done again after the next start");
         }
+    }
+}
+
+impl Part {
+    fn new() -> Self {
+        Self { stop: watch::Sender::new(false), tasks: JoinSet::new() }
+    }
+
+    fn serve(&mut self, listener: TcpListener, router: axum::Router) {
+        let mut stopped = self.stop.subscribe();
+        self.tasks.spawn(async move {
+            let stop = async move {
+                let _ = stopped.wait_for(|stopped| *stopped).await;
+            };
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop).await {
+                tracing::error!(%error, "a server ended");
+            }
+        });
+    }
+
+    async fn end(mut self) {
+        self.stop.send_replace(true);
+        while self.tasks.join_next().await.is_some() {}
     }
 }
 
@@ -205,21 +236,4 @@ async fn bind(port: u16, what: &str) -> anyhow::Result<TcpListener> {
 
 fn url(address: io::Result<SocketAddr>) -> io::Result<String> {
     Ok(format!("http://{}", address?))
-}
-
-fn serve(
-    tasks: &mut JoinSet<()>,
-    stopped: &watch::Receiver<bool>,
-    listener: TcpListener,
-    router: axum::Router,
-) {
-    let mut stopped = stopped.clone();
-    tasks.spawn(async move {
-        let stop = async move {
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        };
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop).await {
-            tracing::error!(%error, "a server ended");
-        }
-    });
 }

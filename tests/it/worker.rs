@@ -1,0 +1,83 @@
+//! The worker's handler where time, retries and shutdown matter.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use contract::Status;
+use darkroom::stack::{Options, Stack};
+use darkroom_tests::{Browser, event, fixture, idle_stack, invoke, manifest, put_source};
+use lambda_runtime::{Context, LambdaEvent};
+use serde_json::json;
+
+const KEY: &str = "raw/articles/a1/photo.jpg";
+
+fn received(count: u32) -> SqsEvent {
+    let mut batch = event("s3_put");
+    batch.records[0].attributes.insert("ApproximateReceiveCount".to_owned(), count.to_string());
+    batch
+}
+
+/// With so little time that no work can be done: one second is the handler's own margin.
+async fn invoke_without_time(stack: &Stack, event: SqsEvent) -> usize {
+    let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_millis(1001);
+    let mut context = Context::default();
+    context.deadline = u64::try_from(deadline.as_millis()).unwrap();
+    stack.worker.handle(LambdaEvent::new(event, context)).await.unwrap().batch_item_failures.len()
+}
+
+#[tokio::test]
+async fn without_time_a_message_goes_back_and_only_the_last_receive_tells_of_a_failure() {
+    let stack = idle_stack().await;
+    put_source(&stack, KEY, "image/jpeg", fixture("images/wide.jpg")).await;
+    assert_eq!(invoke_without_time(&stack, received(9)).await, 1);
+    assert!(manifest(&stack, KEY).await.is_none());
+    assert_eq!(invoke_without_time(&stack, received(10)).await, 1);
+    assert_eq!(manifest(&stack, KEY).await.unwrap().status(), Status::Failed);
+}
+
+#[tokio::test]
+async fn a_redrive_replaces_a_failure_and_a_late_failure_never_replaces_what_is_published() {
+    let stack = idle_stack().await;
+    put_source(&stack, KEY, "image/jpeg", fixture("images/wide.jpg")).await;
+    invoke_without_time(&stack, received(10)).await;
+    assert!(invoke(&stack, received(1)).await.batch_item_failures.is_empty());
+    assert_eq!(manifest(&stack, KEY).await.unwrap().status(), Status::Ready);
+    invoke_without_time(&stack, received(10)).await;
+    assert_eq!(manifest(&stack, KEY).await.unwrap().status(), Status::Ready);
+}
+
+#[tokio::test]
+async fn two_workers_at_once_publish_one_set() {
+    let stack = idle_stack().await;
+    put_source(&stack, KEY, "image/jpeg", fixture("images/wide.jpg")).await;
+    let (one, other) = tokio::join!(invoke(&stack, received(1)), invoke(&stack, received(1)));
+    assert!(one.batch_item_failures.is_empty() && other.batch_item_failures.is_empty());
+    let published = manifest(&stack, KEY).await.unwrap();
+    let mut expected: Vec<_> = published.renditions().iter().map(|r| r.key.as_str().to_owned()).collect();
+    expected.extend([KEY.to_owned(), published.source.key.manifest().as_str().to_owned()]);
+    expected.sort();
+    let found: Vec<_> = darkroom_tests::bucket(&stack).await.into_keys().collect();
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn a_shutdown_lets_the_work_in_hand_finish() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { dir: Some(dir.path().to_owned()), ..Options::default() };
+    let stack = Stack::start(options.clone()).await.unwrap();
+    let browser = Browser::sign_in(&stack, "ann").await;
+    let grant = browser.grant(&json!({"contentType": "image/jpeg"})).await;
+    browser.put(&grant, fixture("images/wide.jpg")).await;
+    for _ in 0..1000 {
+        if stack.local.queue.counts().await.unwrap().visible == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    stack.shutdown().await;
+
+    let after = Stack::start(Options { run_worker: false, ..options }).await.unwrap();
+    assert_eq!(manifest(&after, grant.text("key")).await.unwrap().status(), Status::Ready);
+    let counts = after.local.queue.counts().await.unwrap();
+    assert_eq!((counts.visible, counts.in_flight, counts.dead), (0, 0, 0));
+}
