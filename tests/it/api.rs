@@ -206,25 +206,33 @@ async fn http_api_rest_api_and_function_url_events_are_all_understood() {
         _ => None,
     });
     let presign = presign::Presign::new(config.unwrap(), stack.client.clone());
-    let http = |authorizer: Value, stage: &str| {
-        json!({"version": "2.0", "routeKey": "$default", "rawPath": format!("{}/upload-url", if stage == "$default" { "" } else { "/prod" }),
+    let http = |authorizer: Value, stage: &str, path: &str| {
+        json!({"version": "2.0", "routeKey": "$default", "rawPath": path,
             "rawQueryString": "", "headers": {"host": "api.example"}, "isBase64Encoded": true, "body": "e30=",
             "requestContext": {"accountId": "1", "apiId": "a", "domainName": "api.example", "domainPrefix": "api",
                 "http": {"method": "POST", "path": "/upload-url", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "x"},
                 "requestId": "r", "routeKey": "$default", "stage": stage, "time": "22/Nov/2026:05:00:00 +0000",
                 "timeEpoch": 1_795_323_600_000_u64, "authorizer": authorizer}})
     };
-    let rest = json!({"resource": "/upload-url", "path": "/upload-url", "httpMethod": "POST",
+    let rest = |path: &str| {
+        json!({"resource": "/upload-url", "path": "/upload-url", "httpMethod": "POST",
         "headers": {"Host": "api.example"}, "multiValueHeaders": {"Host": ["api.example"]},
         "queryStringParameters": null, "multiValueQueryStringParameters": null, "pathParameters": null,
         "stageVariables": null, "body": "{}", "isBase64Encoded": false,
         "requestContext": {"accountId": "1", "apiId": "a", "stage": "prod", "resourceId": "x", "requestId": "r",
-            "resourcePath": "/upload-url", "httpMethod": "POST", "path": "/prod/upload-url",
-            "identity": {"sourceIp": "192.0.2.1"}, "authorizer": {"claims": {"sub": "ann", "email": "a@example"}}}});
+            "resourcePath": "/upload-url", "httpMethod": "POST", "path": path,
+            "identity": {"sourceIp": "192.0.2.1"}, "authorizer": {"claims": {"sub": "ann", "email": "a@example"}}}})
+    };
     let claims = json!({"jwt": {"claims": {"sub": "ann"}, "scopes": null}});
-    for (event, base) in
-        [(http(claims.clone(), "$default"), ""), (http(claims, "prod"), "/prod"), (rest, "/prod")]
-    {
+    for (event, base) in [
+        (http(claims.clone(), "$default", "/upload-url"), ""),
+        (http(claims.clone(), "prod", "/prod/upload-url"), "/prod"),
+        // Behind a domain of one's own, without and with a base path: the stage is not in the URL.
+        (http(claims.clone(), "prod", "/upload-url"), ""),
+        (http(claims, "prod", "/v1/upload-url"), "/v1"),
+        (rest("/prod/upload-url"), "/prod"),
+        (rest("/v1/upload-url"), "/v1"),
+    ] {
         let request = lambda_http::request::from_str(&event.to_string()).unwrap();
         let answer = presign.handle(request).await;
         let Body::Text(text) = answer.body() else { panic!("no text") };
@@ -233,7 +241,7 @@ async fn http_api_rest_api_and_function_url_events_are_all_understood() {
         let key = grant["key"].as_str().unwrap();
         assert_eq!(grant["statusUrl"], format!("https://api.example{base}/uploads/{key}"));
     }
-    let function_url = http(json!({"iam": {"userId": "AIDA"}}), "$default");
+    let function_url = http(json!({"iam": {"userId": "AIDA"}}), "$default", "/upload-url");
     let request = lambda_http::request::from_str(&function_url.to_string()).unwrap();
     assert_eq!(presign.handle(request).await.status(), 401, "nobody has verified a subject");
 }

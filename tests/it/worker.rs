@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use contract::Status;
-use darkroom::stack::{Options, Stack};
-use darkroom_tests::{Browser, event, fixture, idle_stack, invoke, manifest, put_source};
+use darkroom::stack::{BUCKET, Options, Stack};
+use darkroom_tests::{Browser, bucket, event, fixture, idle_stack, invoke, manifest, put_source};
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::json;
 
@@ -17,11 +17,16 @@ fn received(count: u32) -> SqsEvent {
     batch
 }
 
+/// A deadline, ms of the Unix epoch, within a hair of the handler's margin.
+fn soon() -> u64 {
+    let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_millis(1001);
+    u64::try_from(deadline.as_millis()).unwrap()
+}
+
 /// With so little time that no work can be done: one second is the handler's own margin.
 async fn invoke_without_time(stack: &Stack, event: SqsEvent) -> usize {
-    let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_millis(1001);
     let mut context = Context::default();
-    context.deadline = u64::try_from(deadline.as_millis()).unwrap();
+    context.deadline = soon();
     stack.worker.handle(LambdaEvent::new(event, context)).await.unwrap().batch_item_failures.len()
 }
 
@@ -56,8 +61,50 @@ async fn two_workers_at_once_publish_one_set() {
     let mut expected: Vec<_> = published.renditions().iter().map(|r| r.key.as_str().to_owned()).collect();
     expected.extend([KEY.to_owned(), published.source.key.manifest().as_str().to_owned()]);
     expected.sort();
-    let found: Vec<_> = darkroom_tests::bucket(&stack).await.into_keys().collect();
+    let found: Vec<_> = bucket(&stack).await.into_keys().collect();
     assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn a_removal_that_was_cut_off_is_finished_by_the_next_delivery() {
+    let stack = idle_stack().await;
+    put_source(&stack, KEY, "image/jpeg", fixture("images/wide.jpg")).await;
+    invoke(&stack, received(1)).await;
+    let left_over = manifest(&stack, KEY).await.unwrap().renditions()[0].key.clone();
+    stack.client.delete_object().bucket(BUCKET).key(KEY).send().await.unwrap();
+    invoke(&stack, received(1)).await;
+    // As after a crash between the tombstone and the last deletion.
+    put_source(&stack, left_over.as_str(), "image/webp", b"left over".to_vec()).await;
+    assert!(invoke(&stack, received(2)).await.batch_item_failures.is_empty());
+    assert_eq!(manifest(&stack, KEY).await.unwrap().status(), Status::Removed);
+    assert_eq!(bucket(&stack).await.len(), 1, "only the tombstone");
+}
+
+#[tokio::test]
+async fn giving_up_never_takes_published_pictures_away() {
+    let stack = idle_stack().await;
+    put_source(&stack, KEY, "image/jpeg", fixture("images/wide.jpg")).await;
+    invoke(&stack, received(1)).await;
+    // The same bucket with another recipe: its revision is another, its source the same.
+    let recipe = contract::Recipe::parse("[[rendition]]\nname = \"a\"\nwidth = 10").unwrap();
+    let config =
+        worker::Config::from_settings(&|name| (name == "BUCKET").then(|| BUCKET.to_owned())).unwrap();
+    let other = worker::Worker::new(worker::Config { recipe, ..config }, stack.client.clone());
+    let mut context = Context::default();
+    context.deadline = soon();
+    other.handle(LambdaEvent::new(received(10), context)).await.unwrap();
+    assert_eq!(manifest(&stack, KEY).await.unwrap().status(), Status::Ready);
+}
+
+#[tokio::test]
+async fn what_the_uploader_wrote_beside_the_content_type_is_not_published() {
+    let stack = idle_stack().await;
+    for content_type in ["image/jpeg; name=\"passport-anna.jpg\"", "image/x; name=\"passport-anna.jpg\""] {
+        put_source(&stack, KEY, content_type, fixture("images/wide.jpg")).await;
+        invoke(&stack, received(1)).await;
+        let json = String::from_utf8(manifest(&stack, KEY).await.unwrap().to_json()).unwrap();
+        assert!(!json.contains("anna"), "{json}");
+    }
 }
 
 #[tokio::test]

@@ -7,8 +7,9 @@ struct Tool {
     /// Commands of which one must answer.
     programs: &'static [&'static str],
     name: &'static str,
-    /// The package's name, the same with every manager here.
     package: &'static str,
+    /// Where Debian calls it otherwise.
+    debian_package: &'static str,
     without: &'static str,
     /// Whether nothing can be built without it.
     needed: bool,
@@ -19,6 +20,7 @@ const TOOLS: [Tool; 3] = [
         programs: &["cc", "gcc", "clang"],
         name: "a C compiler",
         package: "gcc",
+        debian_package: "build-essential",
         without: "the codecs cannot be built",
         needed: true,
     },
@@ -26,6 +28,7 @@ const TOOLS: [Tool; 3] = [
         programs: &["cmake"],
         name: "cmake",
         package: "cmake",
+        debian_package: "cmake",
         without: "no AVIF, once this build can make it",
         needed: false,
     },
@@ -33,6 +36,7 @@ const TOOLS: [Tool; 3] = [
         programs: &["nasm"],
         name: "nasm",
         package: "nasm",
+        debian_package: "nasm",
         without: "reading and writing JPEG takes 2 to 4 times as long",
         needed: false,
     },
@@ -76,15 +80,16 @@ pub fn answers(program: &str, argument: &str) -> bool {
 
 /// A failure here is told and lived with: the build goes on without.
 fn install_all(missing: &[&Tool]) -> bool {
-    let packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
-    let commands = match package_manager() {
-        Some(manager) => manager.commands(&packages),
-        None => {
-            println!("No apt-get, dnf or brew here: install {} by hand.", packages.join(", "));
-            return false;
-        }
+    let Some(manager) = package_manager() else {
+        let names: Vec<&str> = missing.iter().map(|tool| tool.name).collect();
+        println!("No apt-get, dnf or brew here: install {} by hand.", names.join(", "));
+        return false;
     };
-    commands.iter().all(|command| run(command))
+    if matches!(manager, Manager::AptGet) {
+        // One broken list among many need not concern us: the installation tells.
+        run(&as_root(&["apt-get", "update"], &[]));
+    }
+    run(&manager.install(missing))
 }
 
 #[derive(Clone, Copy)]
@@ -101,18 +106,14 @@ fn package_manager() -> Option<Manager> {
 }
 
 impl Manager {
-    fn commands(self, packages: &[&str]) -> Vec<Vec<String>> {
-        let install: &[&str] = match self {
-            Self::AptGet => &["apt-get", "install", "--yes", "--no-install-recommends"],
-            Self::Dnf => &["dnf", "install", "--assumeyes"],
-            Self::Brew => return vec![words(&["brew", "install"], packages)],
-        };
-        let mut commands = Vec::new();
-        if matches!(self, Self::AptGet) {
-            commands.push(as_root(&["apt-get", "update"], &[]));
+    fn install(self, missing: &[&Tool]) -> Vec<String> {
+        let debian: Vec<&str> = missing.iter().map(|tool| tool.debian_package).collect();
+        let packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
+        match self {
+            Self::AptGet => as_root(&["apt-get", "install", "--yes", "--no-install-recommends"], &debian),
+            Self::Dnf => as_root(&["dnf", "install", "--assumeyes"], &packages),
+            Self::Brew => words(&["brew", "install"], &packages),
         }
-        commands.push(as_root(install, packages));
-        commands
     }
 }
 
@@ -150,13 +151,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_manager_is_asked_for_all_packages_at_once() {
-        for (manager, commands) in [(Manager::AptGet, 2), (Manager::Dnf, 1), (Manager::Brew, 1)] {
-            let asked = manager.commands(&["cmake", "nasm"]);
-            assert_eq!(asked.len(), commands);
-            let install = asked.last().unwrap();
-            assert!(install.contains(&"install".to_owned()));
-            assert_eq!(install[install.len() - 2..], ["cmake", "nasm"]);
+    fn every_manager_is_asked_for_all_packages_at_once_by_its_own_names() {
+        let all: Vec<&Tool> = TOOLS.iter().collect();
+        for (manager, compiler) in
+            [(Manager::AptGet, "build-essential"), (Manager::Dnf, "gcc"), (Manager::Brew, "gcc")]
+        {
+            let command = manager.install(&all);
+            assert!(command.contains(&"install".to_owned()));
+            assert_eq!(command[command.len() - 3..], [compiler, "cmake", "nasm"]);
         }
     }
 

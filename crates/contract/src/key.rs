@@ -116,6 +116,11 @@ impl SourceKey {
         ManifestKey(format!("{}/{MANIFEST}", self.folder()))
     }
 
+    /// The prefix of every object of one revision, with a slash at its end.
+    pub fn revision_prefix(&self, revision: &Revision) -> String {
+        format!("{}/{revision}/", self.folder())
+    }
+
     /// The key of one rendition of one revision. `name` is a rendition's name as the recipe checked it.
     pub fn rendition(&self, revision: &Revision, name: &str, format: Format) -> RenditionKey {
         RenditionKey(format!("{}/{revision}/{name}.{}", self.folder(), format.extension()))

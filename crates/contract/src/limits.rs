@@ -48,7 +48,7 @@ impl Limits {
     pub const MAX_SOURCE_BYTES: Variable = Variable {
         name: "MAX_SOURCE_BYTES",
         default: "26214400",
-        meaning: "largest source, bytes; signed into upload URLs and checked again by the worker",
+        meaning: "largest source, bytes; asked of whoever tells a length, and checked by the worker of all",
     };
     pub const MAX_PIXELS: Variable = Variable {
         name: "MAX_PIXELS",

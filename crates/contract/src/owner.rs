@@ -120,7 +120,7 @@ impl UploadKey {
         MediaType::ALL.into_iter().find(|known| known.extension() == extension)?;
         let (uuid_text, mac) = stem.rsplit_once('-')?;
         let uuid = Uuid::try_parse(uuid_text).ok()?;
-        // Only the form that `issue` writes, so that one upload has one key.
+        // Only the form that `issue` writes.
         let canonical = uuid.get_version_num() == 7 && uuid.hyphenated().to_string() == uuid_text;
         let lower_hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
         if !canonical || mac.len() != MAC_DIGITS || !mac.bytes().all(lower_hex) {

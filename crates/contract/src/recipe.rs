@@ -42,6 +42,8 @@ pub struct RenditionSpec {
     pub height: Option<u32>,
     #[serde(default)]
     pub fit: Fit,
+    #[serde(default)]
+    pub gravity: Gravity,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub formats: Option<Vec<Encoding>>,
 }
@@ -53,8 +55,16 @@ pub enum Fit {
     /// Whole picture, within the box.
     #[default]
     Inside,
-    /// The box filled, what is over cut off around the centre.
+    /// The box filled, what is over cut off as `gravity` says.
     Cover,
+}
+
+/// Which part `cover` keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Gravity {
+    #[default]
+    Centre,
 }
 
 /// A format and its settings.
@@ -102,6 +112,7 @@ impl Default for Recipe {
             width: Some(width),
             height: None,
             fit: Fit::Inside,
+            gravity: Gravity::Centre,
             formats: None,
         };
         let thumb = RenditionSpec {
@@ -109,6 +120,7 @@ impl Default for Recipe {
             width: Some(256),
             height: Some(256),
             fit: Fit::Cover,
+            gravity: Gravity::Centre,
             formats: None,
         };
         Self {
@@ -348,6 +360,7 @@ mod tests {
             ("[[rendition]]\nname = \"a\"\nwidth = -1", "recipe: rendition[0].width: "),
             (&one("fit = \"cover\""), "recipe: rendition[0].height: `cover` needs"),
             (&one("fit = \"fill\""), "recipe: rendition[0].fit: unknown variant `fill`"),
+            (&one("gravity = \"east\""), "recipe: rendition[0].gravity: unknown variant `east`"),
             (&one("hight = 1"), "recipe: rendition[0].hight: unknown field"),
             (&one("formats = []"), "recipe: rendition[0].formats: at least one format"),
             (

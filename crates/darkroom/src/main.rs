@@ -24,7 +24,14 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => {
+            let _ = said.print();
+            // Not clap's own 2, which means that images were rejected.
+            return if said.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
     let done = match cli.command {
         None => dev::run(cli.dev),
         Some(Command::Dev(args)) => dev::run(args),

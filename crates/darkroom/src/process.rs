@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io::{IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -79,7 +80,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         for _ in 0..at_once {
             scope.spawn(|| {
                 while let Some(file) = args.files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let done = job.file(file);
+                    let done = contained(|| job.file(file));
                     let _one_at_a_time = print.lock();
                     bar.suspend(|| tally.report(file, &done, args.json));
                     bar.inc(1);
@@ -216,10 +217,14 @@ impl Job<'_> {
             imaging::render(bytes, &probe, &self.recipe, self.encoder_threads, &mut |encoded| {
                 let rendition = rendition_of(&source.key, &revision, &encoded);
                 let file_name = format!("{}.{}", encoded.name, encoded.format.extension());
-                if let Err(error) = write(&folder.join(file_name), &encoded.bytes) {
-                    broken.get_or_insert(error);
-                }
                 made.push(rendition);
+                match write(&folder.join(file_name), &encoded.bytes) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(error) => {
+                        broken = Some(error);
+                        ControlFlow::Break(())
+                    }
+                }
             })
             .map_err(worker::Error::Imaging)?;
         made.sort_by_key(|rendition: &Rendition| self.recipe.place(&rendition.name, rendition.format));
@@ -274,6 +279,12 @@ impl From<worker::Error> for Failure {
     }
 }
 
+/// A panic costs its own file and no other.
+fn contained<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    done.unwrap_or_else(|panic| Err(worker::Error::from_panic(panic.as_ref()).into()))
+}
+
 fn read_up_to(file: &Path, limit_bytes: u64) -> anyhow::Result<Vec<u8>> {
     use std::io::Read;
     let mut bytes = Vec::new();
@@ -285,7 +296,7 @@ fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// What S3 would call this content.
+/// What S3 would call this content (of a file over the limit: what was read of it).
 fn etag(bytes: &[u8]) -> String {
     let hex: String = Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("\"{hex}\"")

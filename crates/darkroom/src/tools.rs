@@ -7,7 +7,8 @@ pub fn missing() -> Vec<&'static str> {
     if !imaging::jpeg_simd() {
         missing.push(
             "Built without nasm: reading and writing JPEG takes 2 to 4 times as long. \
-             `cargo xtask dev` installs it and builds again.",
+             `cargo xtask dev` installs it and builds again; where nasm has come since, \
+             `cargo clean -p mozjpeg-sys` before the next build takes it in.",
         );
     }
     missing

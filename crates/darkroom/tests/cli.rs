@@ -103,5 +103,9 @@ fn help_names_both_commands_and_a_wrong_flag_is_refused() {
     let darkroom = |args: &[&str]| Command::new(env!("CARGO_BIN_EXE_darkroom")).args(args).output().unwrap();
     let help = text(&darkroom(&["--help"]).stdout);
     assert!(help.contains("dev") && help.contains("process"), "{help}");
-    assert_eq!(darkroom(&["--nonsense"]).status.code(), Some(2));
+    for wrong in
+        [&["--nonsense"][..], &["process", "a.jpg"], &["process", "a.jpg", "--out", "o", "--threads", "0"]]
+    {
+        assert_eq!(darkroom(wrong).status.code(), Some(1), "2 means that images were rejected");
+    }
 }

@@ -1,6 +1,7 @@
 //! The whole story of one picture, from its bytes to every file of its recipe. Owns the order of the
 //! stages and what is in memory at once; how each is done is its own module's.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use contract::manifest::Placeholder;
@@ -29,8 +30,8 @@ pub struct Encoded {
 }
 
 /// Makes every rendition of `recipe`, from the bytes that `probe` was made of. Each is handed to `emit`
-/// as soon as it is there, the largest first, whatever their order in the recipe; the pixels are decoded
-/// once. Encoders run on up to `threads` threads, this one among them; each beyond the first may hold one
+/// as soon as it is there, the largest first, whatever their order in the recipe, and no more are encoded
+/// once it breaks off; the pixels are decoded once. Encoders run on up to `threads` threads, this one among them; each beyond the first may hold one
 /// more picture of a rendition's size.
 ///
 /// # Errors
@@ -41,7 +42,7 @@ pub fn render(
     probe: &Probe,
     recipe: &Recipe,
     threads: usize,
-    emit: &mut (dyn FnMut(Encoded) + Send),
+    emit: &mut (dyn FnMut(Encoded) -> ControlFlow<()> + Send),
 ) -> Result<Placeholder, Error> {
     let jobs = jobs(probe.stored(), probe.orientation, recipe);
     let decoded = decode(bytes, probe, &jobs)?;
@@ -98,7 +99,10 @@ mod tests {
         let recipe = Recipe::parse(recipe).unwrap();
         let probe = probe(bytes, &Limits::default())?;
         let mut all = Vec::new();
-        render(bytes, &probe, &recipe, 3, &mut |encoded| all.push(encoded))?;
+        render(bytes, &probe, &recipe, 3, &mut |encoded| {
+            all.push(encoded);
+            ControlFlow::Continue(())
+        })?;
         Ok(all)
     }
 
@@ -120,6 +124,19 @@ mod tests {
                 assert_eq!(corners(&files[0].bytes), ["red", "green", "white", "blue"], "{exif}");
             }
         }
+    }
+
+    #[test]
+    fn nothing_more_is_encoded_once_nobody_wants_it() {
+        let bytes = png(&quadrants(500, 300), None);
+        let probe = probe(&bytes, &Limits::default()).unwrap();
+        let mut emitted = 0;
+        render(&bytes, &probe, &Recipe::default(), 1, &mut |_| {
+            emitted += 1;
+            ControlFlow::Break(())
+        })
+        .unwrap();
+        assert_eq!(emitted, 1);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Encoding on several threads: encoders take most of the time, and no picture depends on another. Owns
 //! who encodes what; never makes pictures, nor more of them than there are threads to encode.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,12 +20,15 @@ pub(crate) struct Task<'j> {
     pub output: &'j Output<'j>,
 }
 
+/// Takes a finished file, and says whether more are wanted.
+pub(crate) type Emit<'a> = dyn FnMut(Encoded) -> ControlFlow<()> + Send + 'a;
+
 /// Where finished files go, from whichever thread.
 struct Sink<'a> {
     background: Color,
-    emit: Mutex<&'a mut (dyn FnMut(Encoded) + Send)>,
-    /// Set at the first failure: nothing more is worth encoding.
-    failed: AtomicBool,
+    emit: Mutex<&'a mut Emit<'a>>,
+    /// Set at the first failure, or when nobody wants more: nothing more is worth encoding.
+    ended: AtomicBool,
     error: Mutex<Option<Error>>,
 }
 
@@ -42,11 +46,11 @@ pub(crate) struct Desk<'a, 'j> {
 pub(crate) fn with_desk<'j, T>(
     threads: usize,
     background: Color,
-    emit: &mut (dyn FnMut(Encoded) + Send),
+    emit: &mut Emit<'_>,
     make: impl FnOnce(&Desk<'_, 'j>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let sink =
-        Sink { background, emit: Mutex::new(emit), failed: AtomicBool::new(false), error: Mutex::new(None) };
+        Sink { background, emit: Mutex::new(emit), ended: AtomicBool::new(false), error: Mutex::new(None) };
     // No room to wait in: a task that waits keeps a picture in memory.
     let (others, tasks) = sync_channel(0);
     let tasks = Mutex::new(tasks);
@@ -83,13 +87,13 @@ impl Sink<'_> {
     }
 
     fn encode(&self, task: &Task) {
-        if self.failed.load(Ordering::Relaxed) {
+        if self.ended.load(Ordering::Relaxed) {
             return;
         }
         match encode(&task.picture, task.output.encoding, self.background) {
             Ok(bytes) => self.emit_all(task, &bytes),
             Err(error) => {
-                self.failed.store(true, Ordering::Relaxed);
+                self.ended.store(true, Ordering::Relaxed);
                 self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             }
         }
@@ -99,13 +103,17 @@ impl Sink<'_> {
     fn emit_all(&self, task: &Task, bytes: &Arc<[u8]>) {
         let mut emit = self.emit.lock().unwrap_or_else(PoisonError::into_inner);
         for name in &task.output.names {
-            emit(Encoded {
+            let wanted = emit(Encoded {
                 name: (*name).to_owned(),
                 format: task.output.encoding.format,
                 width_px: task.picture.size.width_px,
                 height_px: task.picture.size.height_px,
                 bytes: Arc::clone(bytes),
             });
+            if wanted.is_break() {
+                self.ended.store(true, Ordering::Relaxed);
+                return;
+            }
         }
     }
 }

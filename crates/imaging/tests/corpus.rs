@@ -44,7 +44,10 @@ fn rendered(bytes: &[u8]) -> Result<Vec<Encoded>, Error> {
     let recipe = Recipe::parse(RECIPE).unwrap();
     let probe = probe(bytes, &Limits::default())?;
     let mut all = Vec::new();
-    let placeholder = render(bytes, &probe, &recipe, 2, &mut |encoded| all.push(encoded))?;
+    let placeholder = render(bytes, &probe, &recipe, 2, &mut |encoded| {
+        all.push(encoded);
+        std::ops::ControlFlow::Continue(())
+    })?;
     assert!(placeholder.color.starts_with('#') && placeholder.thumbhash.len() >= 8);
     assert_eq!(all.len(), 4);
     Ok(all)

@@ -13,7 +13,8 @@ use std::time::Instant;
 
 use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use lambda_http::http::{Response, StatusCode};
-use lambda_http::{Body, Request, tracing};
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt, tracing};
 
 pub use config::Config;
 use objects::Objects;
@@ -35,7 +36,7 @@ impl Presign {
     /// Answers any request: what is wrong with it is an answer too.
     pub async fn handle(&self, request: Request) -> Response<Body> {
         let started = Instant::now();
-        let route = route::find(request.method(), request.uri().path());
+        let route = route::find(request.method(), client_path(&request));
         let answer = match self.answer(&request, route.as_ref()).await {
             Ok(answer) => answer,
             Err(problem) => Answer::from(problem),
@@ -56,6 +57,18 @@ impl Presign {
             }
             Route::Upload { key } => status::tell(&self.config, &self.objects, request, key, &sub).await,
         }
+    }
+}
+
+/// The path as the client sent it, with the stage or base path that a gateway's address has and without
+/// one that it has not: the URI that lambda_http makes always has the stage.
+fn client_path(request: &Request) -> &str {
+    match request.request_context_ref() {
+        // A REST API's raw path lacks the stage; its context has the whole.
+        Some(RequestContext::ApiGatewayV1(context)) if context.path.is_some() => {
+            context.path.as_deref().unwrap_or_default()
+        }
+        _ => request.raw_http_path(),
     }
 }
 

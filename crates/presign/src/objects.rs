@@ -7,12 +7,14 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
+use aws_sdk_s3::primitives::DateTime;
 use contract::{Manifest, ManifestKey, MediaType, SourceKey};
 use lambda_http::tracing;
 
 use crate::problem::Problem;
 
-/// What is signed into a PUT URL: the client cannot send anything else.
+/// What is signed into a PUT URL: the client cannot send anything else. Without a length any is taken,
+/// and the worker refuses what is too much.
 pub struct Terms {
     pub media_type: MediaType,
     pub content_length: Option<u64>,
@@ -32,6 +34,8 @@ pub struct SignedUrl {
 pub struct SourceVersion {
     pub etag: String,
     pub version_id: Option<String>,
+    /// Seconds of the Unix epoch.
+    pub modified_s: i64,
 }
 
 pub struct Objects {
@@ -68,6 +72,7 @@ impl Objects {
         Ok(head.map(|head| SourceVersion {
             etag: head.e_tag().unwrap_or_default().to_owned(),
             version_id: head.version_id().filter(|id| *id != "null").map(str::to_owned),
+            modified_s: head.last_modified().map_or(0, DateTime::secs),
         }))
     }
 

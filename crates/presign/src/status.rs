@@ -69,11 +69,7 @@ fn has_expired(upload: &UploadKey, url_expiry: Duration) -> bool {
 
 /// `None` where there is nothing, and can be nothing any more.
 fn decide(manifest: Option<&Manifest>, source: Option<&SourceVersion>, expired: bool) -> Option<State> {
-    let of_this_source = |manifest: &Manifest| {
-        source.is_none_or(|source| {
-            manifest.source.etag == source.etag && manifest.source.version_id == source.version_id
-        })
-    };
+    let of_this_source = |manifest: &Manifest| source.is_none_or(|source| tells_of(manifest, source));
     match manifest.filter(|manifest| of_this_source(manifest)).map(|manifest| &manifest.outcome) {
         // What is published stands until the worker has seen that the source is gone.
         Some(Outcome::Ready { .. }) => Some(State::Ready),
@@ -82,6 +78,14 @@ fn decide(manifest: Option<&Manifest>, source: Option<&SourceVersion>, expired: 
         Some(Outcome::Removed) | None if source.is_some() => Some(State::Processing),
         Some(Outcome::Removed) | None => (!expired).then_some(State::AwaitingUpload),
     }
+}
+
+/// Whether a manifest is of the source as it is now. Without versions, the same bytes written again look
+/// the same; but what was refused or given up before they were written is due again.
+fn tells_of(manifest: &Manifest, source: &SourceVersion) -> bool {
+    let same = manifest.source.etag == source.etag && manifest.source.version_id == source.version_id;
+    let older = source.version_id.is_none() && manifest.processed_at.as_second() < source.modified_s;
+    same && (matches!(manifest.outcome, Outcome::Ready { .. }) || !older)
 }
 
 fn answer(request: &Request, told: &Told) -> Answer {
@@ -130,7 +134,7 @@ mod tests {
 
     fn decided(status: Option<&str>, source: Option<&str>, expired: bool) -> Option<State> {
         let manifest = status.map(|status| manifest(status, "e"));
-        let source = source.map(|etag| SourceVersion { etag: etag.into(), version_id: None });
+        let source = source.map(|etag| SourceVersion { etag: etag.into(), version_id: None, modified_s: 0 });
         decide(manifest.as_ref(), source.as_ref(), expired)
     }
 
@@ -152,6 +156,16 @@ mod tests {
         ];
         for (status, source, expired, state) in table {
             assert_eq!(decided(status, source, expired), state, "{status:?} {source:?} {expired}");
+        }
+    }
+
+    #[test]
+    fn a_failure_from_before_the_same_bytes_came_again_is_not_told_of_them() {
+        let written_later = SourceVersion { etag: "e".into(), version_id: None, modified_s: i64::MAX };
+        for (status, state) in
+            [("failed", State::Processing), ("rejected", State::Processing), ("ready", State::Ready)]
+        {
+            assert_eq!(decide(Some(&manifest(status, "e")), Some(&written_later), true), Some(state));
         }
     }
 

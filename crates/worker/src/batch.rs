@@ -15,7 +15,7 @@ use crate::store::Store;
 
 /// Kept back from the deadline: the answer must be out before Lambda ends the invocation.
 const MARGIN: Duration = Duration::from_millis(1000);
-/// Enough for one manifest read, one look and one write.
+/// Of that margin, for telling the failure of a message that has used up all its time.
 const GIVE_UP_TIME: Duration = Duration::from_millis(800);
 
 /// A failure that no `batchItemFailures` entry can express: the whole batch comes back.
@@ -78,7 +78,8 @@ impl Worker {
                 "goes back to the queue"
             );
             if receive_count >= self.max_receive_count {
-                self.give_up(&body).await;
+                let left = remaining.saturating_sub(started.elapsed());
+                self.give_up(&body, left + GIVE_UP_TIME).await;
             }
         }
         (message.message_id, outcome)
@@ -94,9 +95,11 @@ impl Worker {
         let mut result = Outcome::Skipped("no records".to_owned());
         for notification in notifications {
             let outcome = self.notification(notification).await;
-            if !matches!(result, Outcome::Retry(_)) {
-                result = outcome;
-            }
+            result = match (result, outcome) {
+                (Outcome::Retry(one), Outcome::Retry(other)) => Outcome::Retry(format!("{one}; {other}")),
+                (Outcome::Retry(reason), _) => Outcome::Retry(reason),
+                (_, outcome) => outcome,
+            };
         }
         result
     }
@@ -113,8 +116,8 @@ impl Worker {
             Outcome::Skipped(reason) => Some(reason.as_str()),
             Outcome::Rejected(rejection) => Some(rejection.code.as_str()),
             Outcome::Published | Outcome::Removed => None,
-            // Told once, with the message that goes back.
-            Outcome::Retry(_) => return outcome,
+            // Logged once, with the message that goes back.
+            Outcome::Retry(reason) => return Outcome::Retry(format!("{key}: {reason}")),
         };
         let elapsed_ms = ms(started.elapsed());
         tracing::info!(key, event_name, detail, elapsed_ms, "{}", outcome.name());
@@ -122,20 +125,16 @@ impl Worker {
     }
 
     /// The last receive: the uploader is told, as far as the message can be understood at all.
-    async fn give_up(&self, body: &str) {
+    async fn give_up(&self, body: &str, time: Duration) {
         let Ok(Body::Notifications(notifications)) = notification::parse(body) else { return };
-        let told = async {
-            for notification in notifications {
-                if let Ok(plan) = plan(notification, self.processor.bucket()) {
-                    self.processor.give_up(&plan).await?;
-                }
+        let plans = notifications.into_iter().filter_map(|one| plan(one, self.processor.bucket()).ok());
+        let told = futures::future::join_all(plans.map(async |plan| {
+            if let Err(error) = self.processor.give_up(&plan).await {
+                tracing::error!(key = %plan.source, %error, "the failure could not be told in the manifest");
             }
-            Ok::<(), Error>(())
-        };
-        match tokio::time::timeout(GIVE_UP_TIME, told).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the failure could not be told in the manifest"),
-            Err(_) => tracing::error!("no time to tell the failure in the manifest"),
+        }));
+        if tokio::time::timeout(time, told).await.is_err() {
+            tracing::error!("no time to tell the failure in the manifest");
         }
     }
 }

@@ -12,7 +12,8 @@ pub fn declaration(content_type: Option<&str>, size_bytes: u64, limits: &Limits)
     let declared = content_type.unwrap_or_default();
     MediaType::from_content_type(declared).ok_or_else(|| {
         // The manifest is public, and this is text of the uploader's: letters only, and not many.
-        let shown: String = declared.chars().filter(char::is_ascii_graphic).take(60).collect();
+        let essence = declared.split(';').next().unwrap_or_default();
+        let shown: String = essence.chars().filter(char::is_ascii_graphic).take(60).collect();
         let accepted = MediaType::accepted();
         rejected(
             RejectionCode::UnsupportedType,

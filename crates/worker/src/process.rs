@@ -2,6 +2,7 @@
 //! make what is missing, commit the manifest. Never trusts the event beyond the key, and never writes
 //! a manifest before every rendition that it names.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -32,6 +33,8 @@ pub struct Processor {
     cores: Arc<Semaphore>,
     /// One permit for each MiB that decoding may take at once.
     memory_mib: Arc<Semaphore>,
+    /// One permit for each MiB of sources that are held at once, decoded or waiting to be.
+    sources_mib: Arc<Semaphore>,
 }
 
 /// How a round ended: settled, or the manifest changed under it.
@@ -67,6 +70,7 @@ impl Processor {
             recipe: Arc::new(recipe),
             cores: Arc::new(Semaphore::new(cores)),
             memory_mib: Arc::new(Semaphore::new(budget_mib(limits.max_decode_bytes) as usize)),
+            sources_mib: Arc::new(Semaphore::new(sources_budget_mib(&limits) as usize)),
             limits,
         }
     }
@@ -130,11 +134,12 @@ impl Processor {
         size_px: &mut Option<(u32, u32)>,
     ) -> Result<Made, Error> {
         let declared = self.judge_head(head)?;
+        let held = self.hold_source(head).await?;
         let bytes = self.read(source, head, body).await?;
         let probe = judge::header(Some(declared), &bytes, &self.limits)?;
         let (width, height) = (probe.width_px, probe.height_px);
         *size_px = Some((width, height));
-        let (renditions, placeholder) = self.render(source, &self.revision(head), bytes, probe).await?;
+        let (renditions, placeholder) = self.render(source, &self.revision(head), bytes, held, probe).await?;
         Ok(Made::Ready { width, height, renditions, placeholder })
     }
 
@@ -169,6 +174,7 @@ impl Processor {
         source: &SourceKey,
         revision: &Revision,
         bytes: Bytes,
+        held: OwnedSemaphorePermit,
         probe: Probe,
     ) -> Result<(Vec<Rendition>, Placeholder), Error> {
         let (encoded, mut made) = mpsc::unbounded_channel::<Encoded>();
@@ -176,10 +182,10 @@ impl Processor {
         let threads = permits.threads();
         let recipe = self.recipe.clone();
         let pixels = tokio::task::spawn_blocking(move || {
-            let _permits = permits; // until the work ends, also when nobody waits for it any more
-            imaging::render(&bytes, &probe, &recipe, threads, &mut |one| {
-                // A receiver that is gone means that nobody wants the rest.
-                let _ = encoded.send(one);
+            let _held = (permits, held); // until the work ends, also when nobody waits for it any more
+            imaging::render(&bytes, &probe, &recipe, threads, &mut |one| match encoded.send(one) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()), // nobody waits for the rest any more
             })
         });
         let mut writes = JoinSet::new();
@@ -198,8 +204,14 @@ impl Processor {
         Ok((renditions, placeholder))
     }
 
-    /// Memory first, then a core: whoever holds a core never waits for anything. Cores that nobody has
-    /// asked for are taken too: a single upload is done sooner, and of many each gets one.
+    /// Before a source is read: ten of them at once could be more than there is memory for.
+    async fn hold_source(&self, head: &SourceHead) -> Result<OwnedSemaphorePermit, Error> {
+        let mib = budget_mib(head.size_bytes).min(sources_budget_mib(&self.limits));
+        self.sources_mib.clone().acquire_many_owned(mib).await.map_err(|_| Error::ShuttingDown)
+    }
+
+    /// Memory first, then a core: whoever holds a core never waits for anything. Cores that are idle at
+    /// that moment are taken too, so that a single upload is done sooner.
     async fn permits(&self, probe: &Probe) -> Result<Permits, Error> {
         let memory_mib = budget_mib(probe.decode_memory_bytes).min(budget_mib(self.limits.max_decode_bytes));
         let memory = self.memory_mib.clone().acquire_many_owned(memory_mib).await;
@@ -244,7 +256,8 @@ impl Processor {
             version_id: head.version_id.clone(),
             sequencer: plan.sequencer.clone(),
             size: head.size_bytes,
-            content_type: head.content_type.clone(),
+            // Only a type that we know: whatever else the uploader wrote there is not for the public.
+            content_type: head.media_type().map(|known| known.content_type().to_owned()),
             width: size_px.map(|(width, _)| width),
             height: size_px.map(|(_, height)| height),
         };
@@ -255,23 +268,19 @@ impl Processor {
     /// even where there was no manifest, so that a worker that saw the source earlier loses its race.
     async fn remove(&self, plan: &Plan, standing: Option<Standing>) -> Result<Round, Error> {
         let known = standing.as_ref().and_then(|standing| standing.manifest.as_ref().ok());
-        if known.is_some_and(|manifest| manifest.status() == Status::Removed) {
-            return Ok(Round::Settled(Outcome::Removed));
-        }
-        let replaced = known.map_or(&[][..], Manifest::renditions);
-        match self
-            .store
-            .commit(&plan.source.manifest(), standing.as_ref(), &self.tombstone(plan, known))
-            .await?
-        {
-            Commit::Lost => Ok(Round::LostRace),
-            Commit::Done => {
-                for rendition in replaced {
-                    self.store.delete_rendition(rendition).await?;
+        let revision = match known {
+            // Written before: what it replaced may have been deleted only in part.
+            Some(manifest) if manifest.status() == Status::Removed => manifest.revision.clone(),
+            _ => {
+                let tombstone = self.tombstone(plan, known);
+                match self.store.commit(&plan.source.manifest(), standing.as_ref(), &tombstone).await? {
+                    Commit::Lost => return Ok(Round::LostRace),
+                    Commit::Done => tombstone.revision,
                 }
-                Ok(Round::Settled(Outcome::Removed))
             }
-        }
+        };
+        self.store.delete_all(&plan.source.revision_prefix(&revision)).await?;
+        Ok(Round::Settled(Outcome::Removed))
     }
 
     fn tombstone(&self, plan: &Plan, replaced: Option<&Manifest>) -> Manifest {
@@ -286,11 +295,13 @@ impl Processor {
     }
 
     /// Says `failed` in the manifest: the message has been received for the last time. Leaves alone
-    /// what is settled for the source as it is now.
+    /// what is settled for the source as it is now, and pictures that an earlier recipe made of it.
     pub async fn give_up(&self, plan: &Plan) -> Result<(), Error> {
         let standing = self.store.manifest(&plan.source.manifest()).await?;
         let Some(head) = self.store.head_source(&plan.source).await? else { return Ok(()) };
-        if settled(standing.as_ref(), &self.revision(&head)).is_some() {
+        if settled(standing.as_ref(), &self.revision(&head)).is_some()
+            || is_published(standing.as_ref(), &head)
+        {
             return Ok(());
         }
         let failure = Failure {
@@ -318,6 +329,16 @@ fn settled(standing: Option<&Standing>, revision: &Revision) -> Option<Outcome> 
     }
 }
 
+/// Whether pictures of this very content are out, by whatever recipe.
+fn is_published(standing: Option<&Standing>, head: &SourceHead) -> bool {
+    let manifest = standing.and_then(|standing| standing.manifest.as_ref().ok());
+    manifest.is_some_and(|manifest| {
+        manifest.status() == Status::Ready
+            && manifest.source.etag == head.etag
+            && manifest.source.version_id == head.version_id
+    })
+}
+
 /// The manifest's line for one rendition.
 pub fn rendition_of(source: &SourceKey, revision: &Revision, encoded: &Encoded) -> Rendition {
     Rendition {
@@ -337,6 +358,11 @@ pub(crate) fn panicked(error: tokio::task::JoinError) -> Error {
         Ok(panic) => Error::from_panic(panic.as_ref()),
         Err(_) => Error::ShuttingDown,
     }
+}
+
+/// A third of what decoding may take, which is a fifth of the function's memory; at least one source.
+fn sources_budget_mib(limits: &Limits) -> u32 {
+    budget_mib((limits.max_decode_bytes / 3).max(limits.max_source_bytes))
 }
 
 /// Whole MiB, rounded up.

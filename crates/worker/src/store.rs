@@ -8,7 +8,7 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 pub use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::primitives::DateTime;
 use contract::manifest::{Manifest, ManifestError, Rendition};
-use contract::{ManifestKey, SourceKey};
+use contract::{ManifestKey, MediaType, SourceKey};
 
 /// Renditions never change under their keys, so this is literally true.
 pub const RENDITION_CACHING: &str = "public, max-age=31536000, immutable";
@@ -39,6 +39,13 @@ pub struct SourceHead {
     pub modified_s: i64,
     pub size_bytes: u64,
     pub content_type: Option<String>,
+}
+
+impl SourceHead {
+    /// The declared type, where it is one that is accepted.
+    pub fn media_type(&self) -> Option<MediaType> {
+        MediaType::from_content_type(self.content_type.as_deref()?)
+    }
 }
 
 pub struct Fetched {
@@ -147,10 +154,19 @@ impl Store {
         }
     }
 
-    pub async fn delete_rendition(&self, rendition: &Rendition) -> Result<(), StoreError> {
-        let key = &rendition.key;
-        let sent = self.client.delete_object().bucket(&self.bucket).key(key.as_str()).send().await;
-        sent.map(drop).map_err(|error| translate(error, &format!("delete {key}")))
+    /// Deletes whatever lies under a revision's prefix. Goes on after a failure, and then tells the first:
+    /// the next attempt has less to do.
+    pub async fn delete_all(&self, prefix: &str) -> Result<(), StoreError> {
+        let what = format!("delete {prefix}");
+        // One page: a recipe makes at most 64 files, and a page holds 1 000.
+        let listed = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).send().await;
+        let listed = listed.map_err(|error| translate(error, &what))?;
+        let mut result = Ok(());
+        for key in listed.contents().iter().filter_map(|object| object.key()) {
+            let sent = self.client.delete_object().bucket(&self.bucket).key(key).send().await;
+            result = result.and(sent.map(drop).map_err(|error| translate(error, &what)));
+        }
+        result
     }
 }
 

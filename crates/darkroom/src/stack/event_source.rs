@@ -1,5 +1,6 @@
 //! In place of Lambda's event-source mapping: takes batches from the queue, invokes the worker's real
-//! handler with a real deadline, and honours partial failures as `ReportBatchItemFailures` does.
+//! handler with a real deadline, and honours partial failures as `ReportBatchItemFailures` does. Hides
+//! failed messages for a growing time, where SQS alone would wait out the visibility timeout.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
+use axum::http::Uri;
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HOST, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use axum::http::request::Parts;
-use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use base64::Engine;
@@ -19,7 +20,7 @@ use base64::engine::general_purpose::STANDARD;
 use presign::Presign;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tower_http::cors::{Any, CorsLayer};
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use crate::stack::page;
 use crate::stack::tokens::Tokens;
@@ -35,7 +36,9 @@ struct Gateway {
 
 pub fn router(presign: Presign, tokens: Arc<Tokens>, site: &page::Config) -> Router {
     let gateway = Arc::new(Gateway { presign, tokens });
-    let cors = CorsLayer::new().allow_origin(Any).allow_methods(Any).allow_headers(Any);
+    // Front ends under development on this machine, whatever their port; no other site may ask here.
+    let ours = AllowOrigin::predicate(|origin, _| origin.to_str().is_ok_and(is_on_this_machine));
+    let cors = CorsLayer::new().allow_origin(ours).allow_methods(Any).allow_headers(Any);
     let cors = cors.expose_headers([ETAG, RETRY_AFTER]);
     Router::new()
         .route("/dev/token", get(token))
@@ -43,6 +46,7 @@ pub fn router(presign: Presign, tokens: Arc<Tokens>, site: &page::Config) -> Rou
         .with_state(gateway)
         .merge(page::router(site))
         .layer(cors)
+        .layer(axum::middleware::from_fn(only_by_our_names))
 }
 
 #[derive(Deserialize)]
@@ -62,14 +66,20 @@ async fn token(State(gateway): State<Arc<Gateway>>, Query(query): Query<TokenQue
     }
 }
 
+/// Refuses names that only resolve to this machine: a site elsewhere could point its own name here.
+async fn only_by_our_names(request: Request, next: Next) -> Response<Body> {
+    if host_is_ours(request.headers()) {
+        next.run(request).await
+    } else {
+        message(StatusCode::FORBIDDEN, "Forbidden")
+    }
+}
+
 async fn call(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, MAX_REQUEST_BYTES).await else {
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Too Long");
     };
-    if host(&parts.headers).is_none() {
-        return message(StatusCode::BAD_REQUEST, "Bad Request");
-    }
     let claims = bearer(&parts.headers).and_then(|token| gateway.tokens.claims(token));
     let event = event(&parts, &body, claims);
     match lambda_http::request::from_str(&event.to_string()) {
@@ -81,9 +91,18 @@ async fn call(State(gateway): State<Arc<Gateway>>, request: Request) -> Response
     }
 }
 
-/// A Host that a URL can be made of, as API Gateway would have seen to.
-fn host(headers: &HeaderMap) -> Option<Authority> {
-    headers.get(HOST)?.to_str().ok()?.parse().ok()
+fn host_is_ours(headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    host.is_some_and(|host| is_on_this_machine(&format!("http://{host}")))
+}
+
+/// Whether a URL's host is the loopback interface by one of its own names, and its port a number.
+fn is_on_this_machine(url: &str) -> bool {
+    let Ok(uri) = url.parse::<Uri>() else { return false };
+    let Some(authority) = uri.authority() else { return false };
+    let (host, port) =
+        (authority.host(), authority.port_u16().map(|port| format!(":{port}")).unwrap_or_default());
+    matches!(host, "127.0.0.1" | "localhost" | "[::1]") && authority.as_str() == format!("{host}{port}")
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -152,4 +171,28 @@ fn message(status: StatusCode, text: &str) -> Response<Body> {
 fn answer(status: StatusCode, json: &Value) -> Response<Body> {
     (status, [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], json.to_string())
         .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machines_own_names_are_ours() {
+        for url in ["http://127.0.0.1:8787", "http://localhost:5173", "http://localhost", "http://[::1]:8787"]
+        {
+            assert!(is_on_this_machine(url), "{url}");
+        }
+        for url in [
+            "null",
+            "https://evil.example",
+            "http://127.0.0.1.evil.example:8787",
+            "http://127.0.0.1:99999",
+            "http://user@127.0.0.1:8787",
+            "http://a b",
+            "http://",
+        ] {
+            assert!(!is_on_this_machine(url), "{url}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! provider. Worth nothing beyond this machine; never logged.
 
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::Context;
@@ -27,6 +27,10 @@ impl Secrets {
         match fs::read(&path) {
             Ok(json) => {
                 serde_json::from_slice(&json).with_context(|| format!("{} is damaged", path.display()))
+            }
+            // Any other error must not replace what is there: every key issued before would be nobody's.
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot read {}", path.display()))
             }
             Err(_) => {
                 let secrets = Self::new()?;
