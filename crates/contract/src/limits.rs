@@ -20,6 +20,9 @@ pub struct Limits {
     pub max_pixels: u64,
     /// Either side, px.
     pub max_side_px: u32,
+    /// Frames of an animation, where the recipe asks for all of them; together they may have
+    /// `max_pixels`. Else only the first is looked at.
+    pub max_frames: u32,
     /// Estimated peak memory of decoding and resizing, beyond the source's own bytes.
     pub max_decode_bytes: u64,
 }
@@ -30,6 +33,7 @@ impl Default for Limits {
             max_source_bytes: 25 * MIB,
             max_pixels: 100_000_000,
             max_side_px: 16_384,
+            max_frames: 60,
             max_decode_bytes: decode_share(DEFAULT_MEMORY_MIB),
         }
     }
@@ -57,6 +61,11 @@ impl Limits {
     };
     pub const MAX_SIDE_PX: Variable =
         Variable { name: "MAX_SIDE_PX", default: "16384", meaning: "longest side of a source, px" };
+    pub const MAX_FRAMES: Variable = Variable {
+        name: "MAX_FRAMES",
+        default: "60",
+        meaning: "most frames of an animation, where the recipe asks for all of them",
+    };
 
     /// Reads the limits; `memory_mib` is the function's memory, of which decoding gets 60 %.
     pub fn from_settings(lookup: &Lookup, memory_mib: u64) -> Result<Self, SettingError> {
@@ -71,6 +80,7 @@ impl Limits {
             )?,
             // 65 535 is the most that a JPEG can say of itself.
             max_side_px: setting::number(lookup, Self::MAX_SIDE_PX.name, default.max_side_px, 1..=65_535)?,
+            max_frames: setting::number(lookup, Self::MAX_FRAMES.name, default.max_frames, 1..=100_000)?,
             max_decode_bytes: decode_share(memory_mib),
         })
     }
@@ -93,6 +103,7 @@ mod tests {
         assert_eq!(Limits::MAX_SOURCE_BYTES.default, limits.max_source_bytes.to_string());
         assert_eq!(Limits::MAX_PIXELS.default, limits.max_pixels.to_string());
         assert_eq!(Limits::MAX_SIDE_PX.default, limits.max_side_px.to_string());
+        assert_eq!(Limits::MAX_FRAMES.default, limits.max_frames.to_string());
     }
 
     #[test]

@@ -14,11 +14,13 @@ pub enum MediaType {
     Webp,
     #[serde(rename = "image/gif")]
     Gif,
+    #[serde(rename = "image/avif")]
+    Avif,
 }
 
 impl MediaType {
     /// Every accepted type, in the order in which they are shown to people.
-    pub const ALL: [Self; 4] = [Self::Jpeg, Self::Png, Self::Webp, Self::Gif];
+    pub const ALL: [Self; 5] = [Self::Jpeg, Self::Png, Self::Webp, Self::Gif, Self::Avif];
 
     pub const fn content_type(self) -> &'static str {
         match self {
@@ -26,6 +28,7 @@ impl MediaType {
             Self::Png => "image/png",
             Self::Webp => "image/webp",
             Self::Gif => "image/gif",
+            Self::Avif => "image/avif",
         }
     }
 
@@ -36,6 +39,7 @@ impl MediaType {
             Self::Png => "png",
             Self::Webp => "webp",
             Self::Gif => "gif",
+            Self::Avif => "avif",
         }
     }
 
@@ -59,7 +63,7 @@ impl MediaType {
         }
     }
 
-    /// The accepted content types in a sentence: `image/jpeg, image/png, image/webp, image/gif`.
+    /// The accepted content types in a sentence: `image/jpeg, image/png` and so on.
     pub fn accepted() -> String {
         Self::ALL.map(Self::content_type).join(", ")
     }

@@ -22,6 +22,9 @@ pub struct Recipe {
     /// What shows through transparent pixels in formats without alpha.
     #[serde(default)]
     pub background: Color,
+    /// Whether files keep the source's copyright notice, the one piece of metadata that they can.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keep_copyright: bool,
     /// The common list, for renditions without one of their own.
     #[serde(default = "default_formats")]
     pub formats: Vec<Encoding>,
@@ -46,6 +49,10 @@ pub struct RenditionSpec {
     pub gravity: Gravity,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub formats: Option<Vec<Encoding>>,
+    /// Most bytes of each of its files: the highest quality that fits is taken, and no higher than the
+    /// format's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<u64>,
 }
 
 /// How a source meets the box. Never enlarged either way.
@@ -65,6 +72,8 @@ pub enum Fit {
 pub enum Gravity {
     #[default]
     Centre,
+    /// Where there is detail, skin and saturation.
+    Attention,
 }
 
 /// A format and its settings.
@@ -78,11 +87,24 @@ pub struct Encoding {
     /// WebP only: effort, 0 (fast) to 6 (small).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<u8>,
+    /// JPEG only: several passes, each finer than the last. Some 4 % smaller, for twice the work.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub progressive: bool,
+    /// WebP only. Where it is not said, graphics with few colours are lossless.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lossless: Option<bool>,
+    /// WebP only: of an animation, all frames rather than the first.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub animated: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl Encoding {
     pub const fn new(format: Format) -> Self {
-        Self { format, quality: None, method: None }
+        Self { format, quality: None, method: None, progressive: false, lossless: None, animated: false }
     }
 
     /// The quality asked for, or the format's default.
@@ -100,12 +122,16 @@ impl Encoding {
     }
 }
 
+/// AVIF costs less than WebP and is smaller, but needs libaom: a build that has it says so with the
+/// feature `avif`.
 fn default_formats() -> Vec<Encoding> {
-    vec![Encoding::new(Format::Webp), Encoding::new(Format::Jpeg)]
+    let modern = if cfg!(feature = "avif") { Format::Avif } else { Format::Webp };
+    vec![Encoding::new(modern), Encoding::new(Format::Jpeg)]
 }
 
 impl Default for Recipe {
-    /// `w320`, `w640`, `w1280`, `w1920` and a square `thumb`, each as WebP and JPEG.
+    /// `w320`, `w640`, `w1280`, `w1920` and a square `thumb`, each as AVIF and JPEG; as WebP and JPEG in
+    /// a build without AVIF.
     fn default() -> Self {
         let wide = |width: u32| RenditionSpec {
             name: format!("w{width}"),
@@ -114,6 +140,7 @@ impl Default for Recipe {
             fit: Fit::Inside,
             gravity: Gravity::Centre,
             formats: None,
+            max_bytes: None,
         };
         let thumb = RenditionSpec {
             name: "thumb".to_owned(),
@@ -122,9 +149,11 @@ impl Default for Recipe {
             fit: Fit::Cover,
             gravity: Gravity::Centre,
             formats: None,
+            max_bytes: None,
         };
         Self {
             background: Color::default(),
+            keep_copyright: false,
             formats: default_formats(),
             renditions: [320, 640, 1280, 1920].map(wide).into_iter().chain([thumb]).collect(),
         }
@@ -173,6 +202,23 @@ impl Recipe {
         Some((index, formats.iter().position(|encoding| encoding.format == format)?))
     }
 
+    /// A lossless file is as large as it is.
+    fn check_max_bytes(
+        &self,
+        spec: &RenditionSpec,
+        field: &dyn Fn(&str) -> String,
+    ) -> Result<(), RecipeError> {
+        let lossless = |e: &&Encoding| e.format == Format::Png || e.lossless == Some(true);
+        match (spec.max_bytes, self.formats_of(spec).iter().find(lossless)) {
+            (Some(0), _) => Err(RecipeError::new(field("max_bytes"), "must be at least 1")),
+            (Some(_), Some(encoding)) => {
+                let problem = format!("its {} is lossless, and as large as it is", encoding.format);
+                Err(RecipeError::new(field("max_bytes"), problem))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn check(&self) -> Result<(), RecipeError> {
         check_formats("formats", &self.formats)?;
         if self.renditions.is_empty() {
@@ -182,6 +228,7 @@ impl Recipe {
         for (index, spec) in self.renditions.iter().enumerate() {
             let field = |name: &str| format!("rendition[{index}].{name}");
             spec.check(&field)?;
+            self.check_max_bytes(spec, &field)?;
             if !names.insert(&spec.name) {
                 return Err(RecipeError::new(field("name"), format!("`{}` is there twice", spec.name)));
             }
@@ -237,6 +284,15 @@ fn check_formats(field: &str, list: &[Encoding]) -> Result<(), RecipeError> {
             }
             Some(7..) => return Err(RecipeError::new(field("method"), "must be from 0 to 6")),
             _ => {}
+        }
+        for (name, given, format) in [
+            ("progressive", encoding.progressive, Format::Jpeg),
+            ("lossless", encoding.lossless.is_some(), Format::Webp),
+            ("animated", encoding.animated, Format::Webp),
+        ] {
+            if given && encoding.format != format {
+                return Err(RecipeError::new(field(name), format!("only {format} has one")));
+            }
         }
     }
     Ok(())
@@ -392,6 +448,24 @@ mod tests {
                 "recipe: rendition[0].formats[1].format: `webp` is there twice",
             ),
             (&(one("") + &one("")), "recipe: rendition[1].name: `a` is there twice"),
+            (
+                &one("formats = [{format = \"webp\", progressive = true}]"),
+                "recipe: rendition[0].formats[0].progressive: only jpeg",
+            ),
+            (
+                &one("formats = [{format = \"jpeg\", lossless = false}]"),
+                "recipe: rendition[0].formats[0].lossless: only webp",
+            ),
+            (
+                &one("formats = [{format = \"avif\", animated = true}]"),
+                "recipe: rendition[0].formats[0].animated: only webp",
+            ),
+            (&one("max_bytes = 0"), "recipe: rendition[0].max_bytes: must be at least 1"),
+            (&one("max_bytes = -1"), "recipe: rendition[0].max_bytes: "),
+            (
+                &one("max_bytes = 9\nformats = [{format = \"png\"}]"),
+                "recipe: rendition[0].max_bytes: its png is lossless",
+            ),
             (&format!("background = \"red\"\n{}", one("")), "recipe: background: `red` is not a colour"),
         ] {
             let error = Recipe::parse(text).unwrap_err().to_string();

@@ -1,12 +1,12 @@
-//! A source's colours to sRGB, on small pictures. Owns ICC profiles and what stands in for a broken one:
-//! sRGB, as browsers take it, or the plain formula for CMYK. Never fails.
+//! A source's colours to sRGB, on small pictures, and its depth to 8 bits. Owns what each [`Colour`] means
+//! and what stands in for a broken one: sRGB, as browsers take it, or the plain formula for CMYK. Never fails.
 
 use std::sync::Arc;
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, Transform8BitExecutor, TransformOptions};
 
 use crate::guard::contained;
-use crate::pixels::{Channels, Picture, Pixels};
+use crate::pixels::{Channels, Colour, Picture, Pixels, Samples};
 
 /// How the pixels of one source become sRGB.
 pub(crate) struct ToSrgb {
@@ -16,28 +16,33 @@ pub(crate) struct ToSrgb {
 impl ToSrgb {
     /// From the profile that a source carries. One that is broken, or for other channels than the
     /// picture has, is as good as none.
-    pub fn new(icc_profile: Option<&[u8]>, channels: Channels) -> Self {
-        let transform = icc_profile.and_then(|profile| contained(|| transform(profile, channels)).ok());
+    pub fn new(colour: &Colour, channels: Channels) -> Self {
+        let transform = match colour {
+            Colour::Icc(profile) => contained(|| transform(profile, channels)).ok(),
+            Colour::Srgb | Colour::Cicp { .. } | Colour::Gamma { .. } => None,
+        };
         Self { transform }
     }
 
     /// The pixels, whose alpha is not premultiplied, as sRGB.
     pub fn apply(&self, pixels: Pixels) -> Picture {
         let has_alpha = pixels.channels.has_alpha();
-        let data = self.by_profile(&pixels).unwrap_or_else(|| plainly(&pixels));
-        Picture { size: pixels.size, has_alpha, data }
+        let Pixels { size, channels, samples } = pixels;
+        let samples = eight_bits(samples);
+        let data = self.by_profile(&samples, channels).unwrap_or_else(|| plainly(&samples, channels));
+        Picture { size, has_alpha, data }
     }
 
-    fn by_profile(&self, pixels: &Pixels) -> Option<Vec<u8>> {
+    fn by_profile(&self, samples: &[u8], kind: Channels) -> Option<Vec<u8>> {
         let transform = self.transform.as_deref()?;
-        let channels = if pixels.channels.has_alpha() { 4 } else { 3 };
-        let mut data = vec![0; pixels.data.len() / pixels.channels.count() * channels];
-        contained(|| match pixels.channels {
+        let channels = if kind.has_alpha() { 4 } else { 3 };
+        let mut data = vec![0; samples.len() / kind.count() * channels];
+        contained(|| match kind {
             Channels::InvertedCmyk => {
-                let inks: Vec<u8> = pixels.data.iter().map(|sample| !sample).collect();
+                let inks: Vec<u8> = samples.iter().map(|sample| !sample).collect();
                 transform.transform(&inks, &mut data)
             }
-            _ => transform.transform(&pixels.data, &mut data),
+            _ => transform.transform(samples, &mut data),
         })
         .ok()?;
         Some(data)
@@ -61,15 +66,24 @@ fn transform(profile: &[u8], channels: Channels) -> Result<Arc<Transform8BitExec
         .map_err(|error| error.to_string())
 }
 
+/// To the nearest; 65535 / 255 is 257.
+fn eight_bits(samples: Samples) -> Vec<u8> {
+    match samples {
+        Samples::Eight(samples) => samples,
+        Samples::Sixteen(samples) => {
+            samples.into_iter().map(|sample| ((u32::from(sample) + 128) / 257) as u8).collect()
+        }
+    }
+}
+
 /// Without a profile.
-fn plainly(pixels: &Pixels) -> Vec<u8> {
-    let data = &pixels.data;
-    match pixels.channels {
+fn plainly(data: &[u8], channels: Channels) -> Vec<u8> {
+    match channels {
         Channels::Grey => data.iter().flat_map(|grey| [*grey; 3]).collect(),
         Channels::GreyAlpha => {
             data.as_chunks().0.iter().flat_map(|[grey, alpha]| [*grey, *grey, *grey, *alpha]).collect()
         }
-        Channels::Rgb | Channels::Rgba => data.clone(),
+        Channels::Rgb | Channels::Rgba => data.to_vec(),
         Channels::InvertedCmyk => data
             .as_chunks()
             .0
@@ -88,7 +102,9 @@ mod tests {
 
     fn srgb(channels: Channels, data: &[u8], profile: Option<&[u8]>) -> Vec<u8> {
         let size = Size::new((data.len() / channels.count()) as u32, 1);
-        ToSrgb::new(profile, channels).apply(Pixels { size, channels, data: data.to_vec() }).data
+        let colour = profile.map_or(Colour::Srgb, |profile| Colour::Icc(profile.to_vec()));
+        let pixels = Pixels { size, channels, samples: Samples::Eight(data.to_vec()) };
+        ToSrgb::new(&colour, channels).apply(pixels).data
     }
 
     #[test]
@@ -102,6 +118,12 @@ mod tests {
         ] {
             assert_eq!(srgb(channels, data, None), expected, "{channels:?}");
         }
+    }
+
+    #[test]
+    fn sixteen_bits_are_reduced_to_the_nearest_eight() {
+        let samples = vec![0u16, 128, 129, 0x0101, 0x8080, 0xfffe, 0xffff];
+        assert_eq!(eight_bits(Samples::Sixteen(samples)), [0, 0, 1, 1, 0x80, 255, 255]);
     }
 
     #[test]

@@ -8,14 +8,13 @@ use contract::MediaType;
 
 use crate::error::Error;
 use crate::jobs::Job;
-use crate::pixels::Pixels;
+use crate::pixels::{Colour, Pixels};
 use crate::probe::Probe;
-use crate::resize::premultiply;
 
 /// A decoded source.
 pub(crate) struct Decoded {
     pub pixels: Pixels,
-    pub icc_profile: Option<Vec<u8>>,
+    pub colour: Colour,
 }
 
 /// Decodes a picture once, with enough resolution for every one of `jobs`.
@@ -23,10 +22,9 @@ pub(crate) struct Decoded {
 /// # Errors
 /// [`Error::Corrupt`] for whatever is not a whole and valid picture.
 pub(crate) fn decode(bytes: &[u8], probe: &Probe, jobs: &[Job]) -> Result<Decoded, Error> {
-    let mut decoded = match probe.media_type {
-        MediaType::Jpeg => jpeg::decode(bytes, probe, jobs)?,
-        MediaType::Png | MediaType::Webp | MediaType::Gif => raster::decode(bytes, probe)?,
-    };
-    premultiply(&mut decoded.pixels)?;
-    Ok(decoded)
+    match probe.media_type {
+        MediaType::Jpeg => jpeg::decode(bytes, probe, jobs),
+        MediaType::Avif => Err(Error::Unsupported { what: "AVIF" }),
+        MediaType::Png | MediaType::Webp | MediaType::Gif => raster::decode(bytes, probe),
+    }
 }

@@ -58,6 +58,7 @@ const fn name(media_type: MediaType) -> &'static str {
         MediaType::Png => "PNG",
         MediaType::Webp => "WebP",
         MediaType::Gif => "GIF",
+        MediaType::Avif => "AVIF",
     }
 }
 
@@ -81,7 +82,7 @@ mod tests {
                 Error::Unsupported { what: "HEIC" },
                 Some((
                     Code::UnsupportedType,
-                    "HEIC is not accepted; image/jpeg, image/png, image/webp, image/gif are.",
+                    "HEIC is not accepted; image/jpeg, image/png, image/webp, image/gif, image/avif are.",
                 )),
             ),
             (Error::Unknown, Some((Code::UnsupportedType, "The file is not an image that Darkroom knows."))),

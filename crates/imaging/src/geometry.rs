@@ -139,7 +139,15 @@ mod tests {
     use proptest::prelude::*;
 
     fn spec(width: Option<u32>, height: Option<u32>, fit: Fit) -> RenditionSpec {
-        RenditionSpec { name: "a".into(), width, height, fit, gravity: Default::default(), formats: None }
+        RenditionSpec {
+            name: "a".into(),
+            width,
+            height,
+            fit,
+            gravity: Default::default(),
+            formats: None,
+            max_bytes: None,
+        }
     }
 
     #[test]

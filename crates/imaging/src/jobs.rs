@@ -70,7 +70,10 @@ impl<'r> Job<'r> {
 
 /// Whether two encodings give the same bytes: a default that is spelled out is no difference.
 fn same(one: &Encoding, other: &Encoding) -> bool {
-    let settings = |encoding: &Encoding| (encoding.format, encoding.quality(), encoding.method());
+    let settings = |encoding: &Encoding| {
+        let Encoding { format, progressive, lossless, animated, .. } = *encoding;
+        (format, encoding.quality(), encoding.method(), progressive, lossless, animated)
+    };
     settings(one) == settings(other)
 }
 

@@ -3,14 +3,14 @@
 
 use crate::geometry::Size;
 
-/// What a pixel is made of, one byte each.
+/// What a pixel is made of, one sample each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Channels {
     Grey,
     GreyAlpha,
     Rgb,
     Rgba,
-    /// As Adobe stores it: 255 is no ink.
+    /// As Adobe stores it: the largest value is no ink.
     InvertedCmyk,
 }
 
@@ -32,13 +32,36 @@ impl Channels {
     }
 }
 
+/// Samples as deep as the source has them: what has more than 8 bits is only reduced at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Samples {
+    /// 0 to 255.
+    Eight(Vec<u8>),
+    /// 0 to 65535, whatever depth between was stored.
+    Sixteen(Vec<u16>),
+}
+
 /// Pixels on their way: rows from the top without padding, stored orientation, the source's colours,
-/// alpha premultiplied.
+/// alpha not premultiplied.
 #[derive(Debug, Clone)]
 pub(crate) struct Pixels {
     pub size: Size,
     pub channels: Channels,
-    pub data: Vec<u8>,
+    pub samples: Samples,
+}
+
+/// What a source's samples mean.
+#[allow(dead_code, reason = "PNG and AVIF will tell")]
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Colour {
+    /// Said so, or said nothing: browsers take both for sRGB.
+    Srgb,
+    /// An ICC profile, as it was found.
+    Icc(Vec<u8>),
+    /// Code points of ITU-T H.273.
+    Cicp { primaries: u8, transfer: u8 },
+    /// PNG's gAMA (the exponent of encoding, 1/2.2 say) and cHRM (x and y of white, red, green, blue).
+    Gamma { gamma: f64, chromaticities: Option<[(f64, f64); 4]> },
 }
 
 /// Pixels that can be encoded: RGB or RGBA, upright, sRGB, alpha not premultiplied.

@@ -106,6 +106,7 @@ fn read_header(bytes: &[u8], media_type: MediaType) -> Result<Header, Error> {
         // and a frame (4 each) too.
         MediaType::Webp if webp::check_frames(bytes)? => raster_header(bytes, media_type, 15)?,
         MediaType::Webp => raster_header(bytes, media_type, 7)?,
+        MediaType::Avif => return Err(Error::Unsupported { what: "AVIF" }),
     };
     if header.size.pixels() == 0 {
         return Err(Error::corrupt(media_type, "it has no pixels"));

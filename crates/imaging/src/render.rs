@@ -16,7 +16,7 @@ use crate::orientation::Orientation;
 use crate::pixels::{Picture, Pixels};
 use crate::placeholder::placeholder;
 use crate::probe::Probe;
-use crate::resize::{resize, unpremultiply};
+use crate::resize::resize;
 use crate::threads::{Desk, Task, with_desk};
 
 /// One file of the recipe. Where renditions are equal in pixels and encoding, they share their bytes.
@@ -60,15 +60,15 @@ fn pictures<'j>(
     desk: &Desk<'_, 'j>,
 ) -> Result<Placeholder, Error> {
     let source = probe.stored();
-    let Decoded { pixels: mut base, icc_profile } = decoded;
-    let to_srgb = ToSrgb::new(icc_profile.as_deref(), base.channels);
+    let Decoded { pixels: mut base, colour } = decoded;
+    let to_srgb = ToSrgb::new(&colour, base.channels);
     let mut made = None;
     for (index, job) in jobs.iter().enumerate() {
         let resized = resize(&base, source, &job.geometry)?;
         if jobs[index + 1..].iter().all(|later| job.serves(later, source)) {
             base = resized.clone();
         }
-        let picture = Arc::new(finish(resized, &to_srgb, probe.orientation)?);
+        let picture = Arc::new(finish(resized, &to_srgb, probe.orientation));
         if job.is_placeholder {
             made = Some(placeholder(&picture, background));
         }
@@ -79,11 +79,9 @@ fn pictures<'j>(
     made.ok_or_else(|| Error::Resize { problem: "there was no placeholder among the jobs".to_owned() })
 }
 
-/// Resized pixels to what is encoded. In this order: colours are only what they are without the
-/// premultiplied alpha.
-fn finish(mut pixels: Pixels, to_srgb: &ToSrgb, orientation: Orientation) -> Result<Picture, Error> {
-    unpremultiply(&mut pixels)?;
-    Ok(orientation.apply(to_srgb.apply(pixels)))
+/// Resized pixels to what is encoded.
+fn finish(pixels: Pixels, to_srgb: &ToSrgb, orientation: Orientation) -> Picture {
+    orientation.apply(to_srgb.apply(pixels))
 }
 
 #[cfg(test)]

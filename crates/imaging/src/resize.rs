@@ -2,11 +2,11 @@
 //! seen would bleed into edges. Never enlarges: geometry sees to that.
 
 use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::error::Error;
 use crate::geometry::{Geometry, Size};
-use crate::pixels::{Channels, Pixels};
+use crate::pixels::{Channels, Pixels, Samples};
 
 /// A crop is snapped to this part of a pixel: a power of two, so that its edges add up exactly.
 const CROP_STEPS: f64 = 256.0;
@@ -18,19 +18,26 @@ const CROP_STEPS: f64 = 256.0;
 /// [`Error::Resize`], which is our fault.
 pub(crate) fn resize(base: &Pixels, source: Size, geometry: &Geometry) -> Result<Pixels, Error> {
     let Size { width_px, height_px } = geometry.target;
-    let from = ImageRef::new(base.size.width_px, base.size.height_px, &base.data, pixel_type(base.channels))
-        .map_err(failed)?;
-    let mut to = Image::new(width_px, height_px, pixel_type(base.channels));
+    let (bytes, kind) = match &base.samples {
+        Samples::Eight(samples) => (samples.as_slice(), pixel_type_8(base.channels)),
+        Samples::Sixteen(samples) => (bytemuck::cast_slice(samples), pixel_type_16(base.channels)),
+    };
+    let from = ImageRef::new(base.size.width_px, base.size.height_px, bytes, kind).map_err(failed)?;
+    let mut to = Image::new(width_px, height_px, kind);
     let (left, width) =
         crop(geometry.crop.left_px, geometry.crop.size.width_px, base.size.width_px, source.width_px);
     let (top, height) =
         crop(geometry.crop.top_px, geometry.crop.size.height_px, base.size.height_px, source.height_px);
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(fast_image_resize::FilterType::Lanczos3))
-        .use_alpha(false)
+        .use_alpha(base.channels.has_alpha())
         .crop(left, top, width, height);
     Resizer::new().resize(&from, &mut to, &options).map_err(failed)?;
-    Ok(Pixels { size: geometry.target, channels: base.channels, data: to.into_vec() })
+    let samples = match &base.samples {
+        Samples::Eight(_) => Samples::Eight(to.into_vec()),
+        Samples::Sixteen(_) => Samples::Sixteen(bytemuck::pod_collect_to_vec(to.buffer())),
+    };
+    Ok(Pixels { size: geometry.target, channels: base.channels, samples })
 }
 
 /// Start and length on the base of what starts at `start_px` and is `length_px` long on the source.
@@ -41,32 +48,21 @@ fn crop(start_px: u32, length_px: u32, base_px: u32, source_px: u32) -> (f64, f6
     (start, snapped(on_base(start_px + length_px)) - start)
 }
 
-/// Multiplies colours by alpha, in place; does nothing to pixels without.
-pub(crate) fn premultiply(pixels: &mut Pixels) -> Result<(), Error> {
-    with_alpha(pixels, |image| MulDiv::new().multiply_alpha_inplace(image).map_err(failed))
-}
-
-/// The way back.
-pub(crate) fn unpremultiply(pixels: &mut Pixels) -> Result<(), Error> {
-    with_alpha(pixels, |image| MulDiv::new().divide_alpha_inplace(image).map_err(failed))
-}
-
-fn with_alpha(pixels: &mut Pixels, work: impl FnOnce(&mut Image) -> Result<(), Error>) -> Result<(), Error> {
-    if !pixels.channels.has_alpha() {
-        return Ok(());
-    }
-    let Size { width_px, height_px } = pixels.size;
-    let kind = pixel_type(pixels.channels);
-    let mut image = Image::from_slice_u8(width_px, height_px, &mut pixels.data, kind).map_err(failed)?;
-    work(&mut image)
-}
-
-const fn pixel_type(channels: Channels) -> PixelType {
+const fn pixel_type_8(channels: Channels) -> PixelType {
     match channels {
         Channels::Grey => PixelType::U8,
         Channels::GreyAlpha => PixelType::U8x2,
         Channels::Rgb => PixelType::U8x3,
         Channels::Rgba | Channels::InvertedCmyk => PixelType::U8x4,
+    }
+}
+
+const fn pixel_type_16(channels: Channels) -> PixelType {
+    match channels {
+        Channels::Grey => PixelType::U16,
+        Channels::GreyAlpha => PixelType::U16x2,
+        Channels::Rgb => PixelType::U16x3,
+        Channels::Rgba | Channels::InvertedCmyk => PixelType::U16x4,
     }
 }
 
@@ -85,17 +81,15 @@ mod tests {
         let inside = |x: i32, y: i32| (x - 100).pow(2) + (y - 100).pow(2) < 80 * 80;
         let pixel = |index: i32| if inside(index % 200, index / 200) { [255; 4] } else { [0; 4] };
         let data = (0..200 * 200).flat_map(pixel).collect();
-        Pixels { size: Size::new(200, 200), channels: Channels::Rgba, data }
+        Pixels { size: Size::new(200, 200), channels: Channels::Rgba, samples: Samples::Eight(data) }
     }
 
     #[test]
     fn the_edges_of_a_white_shape_on_transparency_stay_white() {
-        let mut pixels = disc();
-        premultiply(&mut pixels).unwrap();
+        let pixels = disc();
         let whole = Geometry { crop: Rect::whole(pixels.size), target: Size::new(33, 33) };
-        let mut small = resize(&pixels, pixels.size, &whole).unwrap();
-        unpremultiply(&mut small).unwrap();
-        let edges = small.data.as_chunks::<4>().0.iter().filter(|pixel| (8..248).contains(&pixel[3]));
+        let Samples::Eight(small) = resize(&pixels, pixels.size, &whole).unwrap().samples else { panic!() };
+        let edges = small.as_chunks::<4>().0.iter().filter(|pixel| (8..248).contains(&pixel[3]));
         let darkest = edges.clone().flat_map(|pixel| &pixel[..3]).min().unwrap();
         assert!(edges.count() > 20 && *darkest >= 250, "{darkest}");
     }

@@ -24,6 +24,7 @@ pub fn sniff(bytes: &[u8]) -> Sniffed {
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Sniffed::Known(MediaType::Png),
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Sniffed::Known(MediaType::Gif),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Sniffed::Known(MediaType::Webp),
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => heif(bytes),
         _ => not_accepted(bytes).map_or(Sniffed::Unknown, Sniffed::Named),
     }
 }
@@ -39,21 +40,22 @@ fn not_accepted(bytes: &[u8]) -> Option<&'static str> {
         // Two letters prove little; a BMP also says how long its second header is, and none is longer
         // than a byte can tell.
         [b'B', b'M', ..] if matches!(bytes.get(14..18), Some([12..=124, 0, 0, 0])) => Some("BMP"),
-        [_, _, _, _, b'f', b't', b'y', b'p', ..] => heif(bytes),
         _ => is_svg(bytes).then_some("SVG"),
     }
 }
 
 /// By the major brand, then by the compatible ones, of an ISO base media file.
-fn heif(bytes: &[u8]) -> Option<&'static str> {
-    let length = u32::from_be_bytes(*bytes.first_chunk()?) as usize;
-    let brands = bytes.get(8..length.clamp(12, 128).min(bytes.len()))?;
-    brands.as_chunks::<4>().0.iter().find_map(|brand| match brand {
-        b"avif" | b"avis" => Some("AVIF"),
-        b"heic" | b"heix" | b"hevc" | b"hevx" | b"heim" | b"heis" => Some("HEIC"),
-        b"mif1" | b"msf1" if !brands.windows(4).any(|window| window == b"avif") => Some("HEIC"),
+fn heif(bytes: &[u8]) -> Sniffed {
+    let length = bytes.first_chunk().map_or(0, |length| u32::from_be_bytes(*length) as usize);
+    let Some(brands) = bytes.get(8..length.clamp(12, 128).min(bytes.len())) else { return Sniffed::Unknown };
+    let (brands, _) = brands.as_chunks::<4>();
+    let named = brands.iter().find_map(|brand| match brand {
+        b"avif" | b"avis" => Some(Sniffed::Known(MediaType::Avif)),
+        b"heic" | b"heix" | b"hevc" | b"hevx" | b"heim" | b"heis" => Some(Sniffed::Named("HEIC")),
+        b"mif1" | b"msf1" if !brands.contains(b"avif") => Some(Sniffed::Named("HEIC")),
         _ => None,
-    })
+    });
+    named.unwrap_or(Sniffed::Unknown)
 }
 
 fn is_svg(bytes: &[u8]) -> bool {
@@ -78,8 +80,8 @@ mod tests {
             (b"RIFF\0\0\0\0WEBPVP8 ", Sniffed::Known(MediaType::Webp)),
             (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", Sniffed::Named("HEIC")),
             (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", Sniffed::Named("HEIC")),
-            (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", Sniffed::Named("AVIF")),
-            (b"\0\0\0\x1cftypmif1\0\0\0\0avifmif1", Sniffed::Named("AVIF")),
+            (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", Sniffed::Known(MediaType::Avif)),
+            (b"\0\0\0\x1cftypmif1\0\0\0\0avifmif1", Sniffed::Known(MediaType::Avif)),
             (b"<svg xmlns='http://www.w3.org/2000/svg'/>", Sniffed::Named("SVG")),
             (b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- a --><svg/>", Sniffed::Named("SVG")),
             (&bmp, Sniffed::Named("BMP")),

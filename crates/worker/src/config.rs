@@ -39,13 +39,14 @@ impl Config {
     };
 
     /// Everything that the worker reads, in the order of the README's table.
-    pub const VARIABLES: [Variable; 8] = [
+    pub const VARIABLES: [Variable; 9] = [
         setting::BUCKET,
         Self::RECIPE,
         Self::RECIPE_FILE,
         Limits::MAX_SOURCE_BYTES,
         Limits::MAX_PIXELS,
         Limits::MAX_SIDE_PX,
+        Limits::MAX_FRAMES,
         Self::MAX_RECEIVE_COUNT,
         Self::MEMORY,
     ];

@@ -14,7 +14,7 @@ pub struct Config {
     pub s3: String,
     pub bucket: &'static str,
     pub max_bytes: u64,
-    pub accepted: [&'static str; 4],
+    pub accepted: [&'static str; contract::MediaType::ALL.len()],
 }
 
 const HTML: &str = "text/html; charset=utf-8";

@@ -12,7 +12,7 @@ use crate::geometry::Size;
 use crate::guard::contained;
 use crate::jobs::Job;
 use crate::libjpeg::strict_errors;
-use crate::pixels::{Channels, Pixels};
+use crate::pixels::{Channels, Colour, Pixels, Samples};
 use crate::probe::{Layout, Probe, count_scans};
 
 /// Most scans of one picture: cameras write 1, optimisers 10 to 20. Each costs a pass over the whole
@@ -30,12 +30,8 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe, jobs: &[Job]) -> Result<Decode
         return Err(Error::corrupt(MediaType::Jpeg, format!("it has more than {MAX_SCANS} scans")));
     }
     let eighths = eighths(probe.stored(), jobs);
-    let mut decoded = contained(|| decode_scaled(bytes, probe.stored(), components, eighths))
-        .map_err(|problem| Error::corrupt(MediaType::Jpeg, problem))?;
-    if decoded.pixels.channels == Channels::InvertedCmyk && !adobe {
-        decoded.pixels.data.iter_mut().for_each(|sample| *sample = !*sample);
-    }
-    Ok(decoded)
+    contained(|| decode_scaled(bytes, probe.stored(), (components, adobe), eighths))
+        .map_err(|problem| Error::corrupt(MediaType::Jpeg, problem))
 }
 
 /// The smallest scale that leaves one and a half times what every job needs; closer to it, the DCT's own
@@ -49,13 +45,18 @@ fn eighths(stored: Size, jobs: &[Job]) -> u8 {
     [1, 2, 4].into_iter().find(|eighths| enough(*eighths)).unwrap_or(8)
 }
 
-fn decode_scaled(bytes: &[u8], stored: Size, components: u8, eighths: u8) -> io::Result<Decoded> {
+fn decode_scaled(
+    bytes: &[u8],
+    stored: Size,
+    (components, adobe): (u8, bool),
+    eighths: u8,
+) -> io::Result<Decoded> {
     let builder = Decompress::builder().with_err(strict_errors()).with_markers(&[ICC_MARKER]);
     let mut decoder = builder.from_mem(bytes)?;
     if decoder.size() != (stored.width_px as usize, stored.height_px as usize) {
         return Err(io::Error::other("it has two headers"));
     }
-    let icc_profile = icc_profile(&decoder);
+    let colour = icc_profile(&decoder).map_or(Colour::Srgb, Colour::Icc);
     decoder.scale(eighths);
     let (space, channels) = match components {
         1 => (ColorSpace::JCS_GRAYSCALE, Channels::Grey),
@@ -64,10 +65,13 @@ fn decode_scaled(bytes: &[u8], stored: Size, components: u8, eighths: u8) -> io:
     };
     let mut started = decoder.to_colorspace(space)?;
     let size = Size::new(started.width() as u32, started.height() as u32);
-    let data = started.read_scanlines()?;
+    let mut data: Vec<u8> = started.read_scanlines()?;
     // Reads on to the end of the image: only then have all warnings come.
     started.finish()?;
-    Ok(Decoded { pixels: Pixels { size, channels, data }, icc_profile })
+    if channels == Channels::InvertedCmyk && !adobe {
+        data.iter_mut().for_each(|sample| *sample = !*sample);
+    }
+    Ok(Decoded { pixels: Pixels { size, channels, samples: Samples::Eight(data) }, colour })
 }
 
 /// The pieces in their order, or none where any is missing. ICC.1, annex B.4.

@@ -1,5 +1,5 @@
-//! PNG, WebP and the first frame of GIF, by the `image` crate's decoders. Owns their memory limits and the
-//! reduction to 8 bits; never lets a panic of theirs out.
+//! PNG, WebP and the first frame of GIF, by the `image` crate's decoders. Owns their memory limits; never lets
+//! a panic of theirs out.
 
 use std::io::{Cursor, ErrorKind};
 
@@ -10,7 +10,7 @@ use image::{ColorType, ImageDecoder, ImageError, ImageResult};
 use super::Decoded;
 use crate::error::Error;
 use crate::guard::contained;
-use crate::pixels::{Channels, Pixels};
+use crate::pixels::{Channels, Colour, Pixels, Samples};
 use crate::probe::{OVERHEAD_BYTES, Probe};
 
 /// A decoder that has read its header, and may take `max_bytes` beside its output.
@@ -36,13 +36,13 @@ fn open_unguarded<'a>(
         MediaType::Png => return Ok(Box::new(PngDecoder::with_limits(bytes, limits)?)),
         MediaType::Webp => Box::new(WebPDecoder::new(bytes)?),
         // JPEG has its own decoder; anything else that comes here is told that it is no GIF.
-        MediaType::Gif | MediaType::Jpeg => Box::new(GifDecoder::new(bytes)?),
+        MediaType::Gif | MediaType::Jpeg | MediaType::Avif => Box::new(GifDecoder::new(bytes)?),
     };
     decoder.set_limits(limits)?;
     Ok(decoder)
 }
 
-/// All of the picture, at 8 bits a sample.
+/// All of the picture.
 pub(super) fn decode(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
     let media_type = probe.media_type;
     let max_bytes = probe.decode_memory_bytes + OVERHEAD_BYTES;
@@ -51,16 +51,14 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
         return Err(Error::corrupt(media_type, "its header changed"));
     }
     // A profile that cannot be read is none.
-    let icc_profile = decoder.icc_profile().ok().flatten();
+    let colour = decoder.icc_profile().ok().flatten().map_or(Colour::Srgb, Colour::Icc);
     let (channels, wide) = layout(decoder.color_type());
     let mut data = vec![0; usize::try_from(decoder.total_bytes()).unwrap_or(usize::MAX)];
     contained(|| Ok::<_, String>(decoder.read_image_boxed(&mut data)))
         .map_err(|problem| Error::corrupt(media_type, problem))?
         .map_err(|error| translated(error, media_type, max_bytes))?;
-    if wide {
-        reduce_to_8_bits(&mut data);
-    }
-    Ok(Decoded { pixels: Pixels { size: probe.stored(), channels, data }, icc_profile })
+    let samples = if wide { Samples::Sixteen(paired(&data)) } else { Samples::Eight(data) };
+    Ok(Decoded { pixels: Pixels { size: probe.stored(), channels, samples }, colour })
 }
 
 /// The channels, and whether each has 16 bits. These decoders give integers only.
@@ -74,15 +72,9 @@ fn layout(color: ColorType) -> (Channels, bool) {
     (channels, color.bytes_per_pixel() > color.channel_count())
 }
 
-/// In place: the pixels are the largest thing in memory.
-fn reduce_to_8_bits(data: &mut Vec<u8>) {
-    for index in 0..data.len() / 2 {
-        let sample = u16::from_ne_bytes([data[2 * index], data[2 * index + 1]]);
-        // To the nearest; 65535 / 255 is 257.
-        data[index] = ((u32::from(sample) + 128) / 257) as u8;
-    }
-    data.truncate(data.len() / 2);
-    data.shrink_to_fit();
+/// Bytes as the 16-bit samples that they are.
+fn paired(data: &[u8]) -> Vec<u16> {
+    data.as_chunks().0.iter().map(|pair| u16::from_ne_bytes(*pair)).collect()
 }
 
 fn translated(error: ImageError, media_type: MediaType, limit_bytes: u64) -> Error {
@@ -92,18 +84,5 @@ fn translated(error: ImageError, media_type: MediaType, limit_bytes: u64) -> Err
             Error::corrupt(media_type, "it ends too early")
         }
         other => Error::corrupt(media_type, other),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sixteen_bits_are_reduced_to_the_nearest_eight() {
-        let samples = [0u16, 128, 129, 0x0101, 0x8080, 0xfffe, 0xffff];
-        let mut data: Vec<u8> = samples.iter().flat_map(|sample| sample.to_ne_bytes()).collect();
-        reduce_to_8_bits(&mut data);
-        assert_eq!(data, [0, 0, 1, 1, 0x80, 255, 255]);
     }
 }
