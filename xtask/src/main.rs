@@ -7,6 +7,8 @@ mod tools;
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 
+use tools::Avif;
+
 const USAGE: &str = "\
 cargo xtask dev  [--no-install] [ARGS]  run everything on this machine; ARGS go to `darkroom dev`
 cargo xtask test [--no-install] [ARGS]  run every test; ARGS go to the test runner
@@ -38,31 +40,39 @@ fn run(args: Vec<String>) -> Result<(), String> {
     };
     let (ours, theirs): (Vec<String>, Vec<String>) =
         flags.iter().cloned().partition(|arg| arg == "--no-install");
-    tools::provide(ours.is_empty())?;
-    task(&theirs)
+    let features = match tools::provide(ours.is_empty())? {
+        Avif::CanBeBuilt => &["--features", "darkroom/avif"][..],
+        Avif::LacksTools => &[],
+    };
+    task(features, &theirs)
 }
 
-fn dev(args: &[String]) -> Result<(), String> {
-    cargo(&["run", "--package", "darkroom", "--", "dev"], args)
+fn dev(features: &[&str], args: &[String]) -> Result<(), String> {
+    cargo(&[&["run", "--package", "darkroom"], features, &["--", "dev"]], args)
 }
 
 /// With nextest where it is installed, which runs tests side by side; else plainly.
-fn test(args: &[String]) -> Result<(), String> {
-    if tools::answers("cargo-nextest", "--version") {
-        return cargo(&["nextest", "run", "--workspace"], args);
-    }
-    cargo(&["test", "--workspace"], args)
+fn test(features: &[&str], args: &[String]) -> Result<(), String> {
+    let runner: &[&str] = match tools::answers("cargo-nextest", "--version") {
+        true => &["nextest", "run"],
+        false => &["test"],
+    };
+    cargo(&[runner, &["--workspace"], features], args)
 }
 
-fn ci(args: &[String]) -> Result<(), String> {
+fn ci(features: &[&str], args: &[String]) -> Result<(), String> {
     if let Some(arg) = args.first() {
         return Err(format!("`ci` takes no `{arg}`\n\n{USAGE}"));
     }
-    cargo(&["fmt", "--all", "--check"], &[])?;
-    cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"], &[])?;
-    command("cargo", &["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "--deny warnings")])?;
+    let strict = &["--", "--deny", "warnings"];
+    cargo(&[&["fmt", "--all", "--check"]], &[])?;
+    cargo(&[&["clippy", "--workspace", "--all-targets"], features, strict], &[])?;
+    // What a machine without cmake builds.
+    cargo(&[&["clippy", "--package", "darkroom-imaging", "--all-targets"], strict], &[])?;
+    let doc = [&["doc", "--workspace", "--no-deps"], features].concat();
+    command("cargo", &doc, &[("RUSTDOCFLAGS", "--deny warnings")])?;
     walls()?;
-    cargo(&["deny", "--all-features", "check", "licenses", "bans", "sources"], &[])
+    cargo(&[&["deny", "--all-features", "check", "licenses", "bans", "sources"]], &[])
 }
 
 /// What each crate must never pull in, however deep.
@@ -96,8 +106,8 @@ fn walls() -> Result<(), String> {
     Ok(())
 }
 
-fn cargo(args: &[&str], more: &[String]) -> Result<(), String> {
-    let all: Vec<&str> = args.iter().copied().chain(more.iter().map(String::as_str)).collect();
+fn cargo(parts: &[&[&str]], more: &[String]) -> Result<(), String> {
+    let all: Vec<&str> = parts.concat().into_iter().chain(more.iter().map(String::as_str)).collect();
     command("cargo", &all, &[])
 }
 

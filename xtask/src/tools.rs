@@ -29,7 +29,7 @@ const TOOLS: [Tool; 3] = [
         name: "cmake",
         package: "cmake",
         debian_package: "cmake",
-        without: "no AVIF, once this build can make it",
+        without: "no AVIF is made: uploads are published as WebP and JPEG",
         needed: false,
     },
     Tool {
@@ -37,7 +37,7 @@ const TOOLS: [Tool; 3] = [
         name: "nasm",
         package: "nasm",
         debian_package: "nasm",
-        without: "reading and writing JPEG takes 2 to 4 times as long",
+        without: "no AVIF is made, and reading and writing JPEG takes 2 to 4 times as long",
         needed: false,
     },
 ];
@@ -45,11 +45,18 @@ const TOOLS: [Tool; 3] = [
 /// Crates whose build looks for a tool once, and is not told when it has come.
 const LOOK_AGAIN: [&str; 1] = ["mozjpeg-sys"];
 
+/// Whether the AVIF encoder, whose build needs every tool, can be part of this one.
+#[derive(Clone, Copy)]
+pub enum Avif {
+    CanBeBuilt,
+    LacksTools,
+}
+
 /// Finds what is missing and, where allowed, installs it.
-pub fn provide(install: bool) -> Result<(), String> {
+pub fn provide(install: bool) -> Result<Avif, String> {
     let missing: Vec<&Tool> = TOOLS.iter().filter(|tool| !tool.is_there()).collect();
     if missing.is_empty() {
-        return Ok(());
+        return Ok(Avif::CanBeBuilt);
     }
     for tool in &missing {
         println!("{} is missing: without it, {}.", tool.name, tool.without);
@@ -61,7 +68,8 @@ pub fn provide(install: bool) -> Result<(), String> {
             if installed {
                 look_again();
             }
-            Ok(())
+            let all = TOOLS.iter().all(Tool::is_there);
+            Ok(if all { Avif::CanBeBuilt } else { Avif::LacksTools })
         }
     }
 }

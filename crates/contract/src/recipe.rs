@@ -202,17 +202,25 @@ impl Recipe {
         Some((index, formats.iter().position(|encoding| encoding.format == format)?))
     }
 
-    /// A lossless file is as large as it is.
+    /// Where there is no quality to lower, and where many frames would be encoded again and again, a file
+    /// is as large as it is.
     fn check_max_bytes(
         &self,
         spec: &RenditionSpec,
         field: &dyn Fn(&str) -> String,
     ) -> Result<(), RecipeError> {
-        let lossless = |e: &&Encoding| e.format == Format::Png || e.lossless == Some(true);
-        match (spec.max_bytes, self.formats_of(spec).iter().find(lossless)) {
-            (Some(0), _) => Err(RecipeError::new(field("max_bytes"), "must be at least 1")),
-            (Some(_), Some(encoding)) => {
-                let problem = format!("its {} is lossless, and as large as it is", encoding.format);
+        if spec.max_bytes == Some(0) {
+            return Err(RecipeError::new(field("max_bytes"), "must be at least 1"));
+        }
+        let kind = |e: &Encoding| match e {
+            Encoding { format: Format::Png, .. } | Encoding { lossless: Some(true), .. } => Some("lossless"),
+            Encoding { animated: true, .. } => Some("animated"),
+            _ => None,
+        };
+        let fixed = self.formats_of(spec).iter().find_map(|e| Some((e.format, kind(e)?)));
+        match (spec.max_bytes, fixed) {
+            (Some(_), Some((format, kind))) => {
+                let problem = format!("its {format} is {kind}, and as large as it is");
                 Err(RecipeError::new(field("max_bytes"), problem))
             }
             _ => Ok(()),

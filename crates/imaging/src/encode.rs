@@ -10,6 +10,7 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 
 use crate::error::Error;
+use crate::fit::within;
 use crate::guard::contained;
 use crate::pixels::Picture;
 
@@ -17,7 +18,9 @@ use crate::pixels::Picture;
 ///
 /// Change it with every change that alters renditions: a codec's version (a test compares them with the
 /// lock file), a setting below, geometry, colour or resizing. What is published is made anew then.
-pub const ENCODERS: &str = "1; mozjpeg-sys 2.2.3: fastest, optimised Huffman, 4:2:0, sequential; \
+pub const ENCODERS: &str = "2; mozjpeg-sys 2.2.3: fastest, optimised Huffman, 4:2:0; \
+    libaom-sys 0.17.2+libaom.3.11.0: speed 9, all-intra, 4:2:0, quantiser matrices 2 to 10, alpha at 8; \
+    avif-serialize 0.8.9; \
     webp 0.3.1, libwebp-sys 0.9.6: lossy; png 0.18.1: default, adaptive filter; \
     fast_image_resize 6.1.0: Lanczos 3, gamma space; moxcms 0.8.1; \
     image 0.25.10, image-webp 0.2.4, gif 0.14.2; thumbhash 0.1.0";
@@ -35,13 +38,30 @@ pub fn check_recipe(recipe: &Recipe) -> Result<(), RecipeError> {
 }
 
 fn check_formats(field: &str, formats: &[Encoding]) -> Result<(), RecipeError> {
-    match formats.iter().position(|encoding| encoding.format == Format::Avif) {
+    let missing = |encoding: &Encoding| encoding.format == Format::Avif && !cfg!(feature = "avif");
+    match formats.iter().position(missing) {
         Some(index) => {
-            let problem = "this build has no encoder for `avif`";
+            let problem = "this build has no encoder for `avif`; build it with the feature `avif`";
             Err(RecipeError::new(format!("{field}[{index}].format"), problem))
         }
         None => Ok(()),
     }
+}
+
+/// The picture as a file of at most `max_bytes`, where any quality gives that.
+///
+/// # Errors
+/// [`Error::Encoder`], which is our fault.
+pub(crate) fn encode_within(
+    picture: &Picture,
+    encoding: &Encoding,
+    max_bytes: Option<u64>,
+    background: Color,
+) -> Result<Arc<[u8]>, Error> {
+    let Some(max_bytes) = max_bytes else { return encode(picture, encoding, background) };
+    within(max_bytes, encoding.quality(), |quality| {
+        encode(picture, &Encoding { quality: Some(quality), ..encoding.clone() }, background)
+    })
 }
 
 /// The picture as a file. Where the format has no alpha, `background` shows through.
@@ -51,21 +71,27 @@ fn check_formats(field: &str, formats: &[Encoding]) -> Result<(), RecipeError> {
 pub(crate) fn encode(picture: &Picture, encoding: &Encoding, background: Color) -> Result<Arc<[u8]>, Error> {
     let format = encoding.format;
     let encoded = contained(|| match format {
+        #[cfg(feature = "avif")]
+        Format::Avif => crate::avif::encode(picture, encoding.quality(), None),
+        #[cfg(not(feature = "avif"))]
         Format::Avif => Err("this build has none".to_owned()),
         Format::Webp => webp(picture, encoding.quality(), encoding.method()),
-        Format::Jpeg => jpeg(picture, encoding.quality(), background).map_err(|error| error.to_string()),
+        Format::Jpeg => jpeg(picture, encoding, background).map_err(|error| error.to_string()),
         Format::Png => png(picture).map_err(|error| error.to_string()),
     });
     encoded.map(Arc::from).map_err(|problem| Error::Encoder { format, problem })
 }
 
-fn jpeg(picture: &Picture, quality: u8, background: Color) -> std::io::Result<Vec<u8>> {
+fn jpeg(picture: &Picture, encoding: &Encoding, background: Color) -> std::io::Result<Vec<u8>> {
     let mut encoder = mozjpeg::Compress::new(mozjpeg::ColorSpace::JCS_RGB);
     encoder.set_size(picture.size.width_px as usize, picture.size.height_px as usize);
     encoder.set_fastest_defaults();
     encoder.set_optimize_coding(true);
     encoder.set_chroma_sampling_pixel_sizes((2, 2), (2, 2));
-    encoder.set_quality(quality.into());
+    encoder.set_quality(encoding.quality().into());
+    if encoding.progressive {
+        encoder.set_progressive_mode();
+    }
     let mut started = encoder.start_compress(Vec::new())?;
     started.write_scanlines(&flattened(picture, background))?;
     started.finish()
@@ -120,6 +146,8 @@ mod tests {
         let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock")).unwrap();
         for name in [
             "mozjpeg-sys",
+            "libaom-sys",
+            "avif-serialize",
             "webp",
             "libwebp-sys",
             "png",
@@ -140,17 +168,18 @@ mod tests {
         }
     }
 
+    #[cfg(not(feature = "avif"))]
     #[test]
     fn avif_is_refused_by_the_path_of_its_field() {
         for (recipe, expected) in [
             (
                 "formats = [{ format = \"avif\" }]\n[[rendition]]\nname = \"a\"\nwidth = 1",
-                "recipe: formats[0].format: this build has no encoder for `avif`",
+                "recipe: formats[0].format: this build has no encoder for `avif`; build it with the feature `avif`",
             ),
             (
                 "[[rendition]]\nname = \"a\"\nwidth = 1\n[[rendition]]\nname = \"b\"\nwidth = 1\n\
                  formats = [{ format = \"png\" }, { format = \"avif\" }]",
-                "recipe: rendition[1].formats[1].format: this build has no encoder for `avif`",
+                "recipe: rendition[1].formats[1].format: this build has no encoder for `avif`; build it with the feature `avif`",
             ),
         ] {
             let error = check_recipe(&Recipe::parse(recipe).unwrap()).unwrap_err();
@@ -159,6 +188,7 @@ mod tests {
         assert_eq!(check_recipe(&Recipe::default()), Ok(()));
     }
 
+    #[cfg(not(feature = "avif"))]
     #[test]
     fn a_format_without_an_encoder_is_our_fault() {
         let error = encode(&quadrants(8, 8), &Encoding::new(Format::Avif), Color::default()).unwrap_err();
@@ -173,9 +203,40 @@ mod tests {
         assert_eq!(*flattened(&picture, background), [200, 100, 50, 0, 255, 50, 40, 224, 50]);
     }
 
+    fn formats_of_this_build() -> impl Iterator<Item = Format> {
+        Format::ALL.into_iter().filter(|format| *format != Format::Avif || cfg!(feature = "avif"))
+    }
+
+    #[test]
+    fn a_progressive_jpeg_says_so_in_its_frame_header() {
+        let frame = |progressive| {
+            let encoding = Encoding { progressive, ..Encoding::new(Format::Jpeg) };
+            let bytes = encode(&quadrants(64, 48), &encoding, Color::default()).unwrap();
+            bytes.windows(2).filter(|pair| pair == &[0xff, 0xc2]).count()
+        };
+        assert_eq!((frame(false), frame(true)), (0, 1));
+    }
+
+    #[test]
+    fn a_file_within_a_limit_has_the_highest_quality_that_fits() {
+        let noise = |index: u32| (index.wrapping_mul(2_654_435_761) >> 27) as u8;
+        let data = (0..256 * 256 * 3).map(noise).collect();
+        let picture = Picture { size: Size::new(256, 256), has_alpha: false, data };
+        for format in formats_of_this_build().filter(|format| *format != Format::Png) {
+            let encoding = Encoding::new(format);
+            let size = |max_bytes| {
+                encode_within(&picture, &encoding, max_bytes, Color::default()).unwrap().len() as u64
+            };
+            let whole = size(None);
+            assert_eq!(size(Some(whole)), whole, "{format}");
+            let limit = whole * 3 / 4;
+            assert!((limit / 2..=limit).contains(&size(Some(limit))), "{format}: {}", size(Some(limit)));
+        }
+    }
+
     #[test]
     fn no_file_carries_metadata() {
-        for format in [Format::Jpeg, Format::Webp, Format::Png] {
+        for format in formats_of_this_build() {
             let bytes = encode(&quadrants(64, 48), &Encoding::new(format), Color::default()).unwrap();
             for mark in [b"Exif".as_slice(), b"EXIF", b"eXIf", b"ICC", b"iCCP", b"XMP", b"xmp", b"tEXt"] {
                 assert!(!bytes.windows(mark.len()).any(|window| window == mark), "{format} {mark:?}");

@@ -2,7 +2,7 @@
 //! the sharing of equal pixels; never touches any.
 
 use contract::Recipe;
-use contract::recipe::Encoding;
+use contract::recipe::{Encoding, RenditionSpec};
 
 use crate::geometry::{Geometry, Rect, Size};
 use crate::orientation::Orientation;
@@ -22,6 +22,7 @@ pub(crate) struct Job<'r> {
 #[derive(Debug)]
 pub(crate) struct Output<'r> {
     pub encoding: &'r Encoding,
+    pub max_bytes: Option<u64>,
     pub names: Vec<&'r str>,
 }
 
@@ -41,7 +42,7 @@ pub(crate) fn jobs(stored: Size, orientation: Orientation, recipe: &Recipe) -> V
     for spec in &recipe.renditions {
         let job = job_at(&mut jobs, Geometry::of(displayed, spec).stored(orientation, displayed));
         for encoding in recipe.formats_of(spec) {
-            job.add(encoding, &spec.name);
+            job.add(encoding, spec);
         }
     }
     let small = Geometry::inside(displayed, placeholder::LIMIT).stored(orientation, displayed);
@@ -60,10 +61,12 @@ fn job_at<'a, 'r>(jobs: &'a mut Vec<Job<'r>>, geometry: Geometry) -> &'a mut Job
 }
 
 impl<'r> Job<'r> {
-    fn add(&mut self, encoding: &'r Encoding, name: &'r str) {
-        match self.outputs.iter_mut().find(|output| same(output.encoding, encoding)) {
-            Some(output) => output.names.push(name),
-            None => self.outputs.push(Output { encoding, names: vec![name] }),
+    fn add(&mut self, encoding: &'r Encoding, spec: &'r RenditionSpec) {
+        let max_bytes = spec.max_bytes;
+        let equal = |output: &&mut Output| same(output.encoding, encoding) && output.max_bytes == max_bytes;
+        match self.outputs.iter_mut().find(equal) {
+            Some(output) => output.names.push(&spec.name),
+            None => self.outputs.push(Output { encoding, max_bytes, names: vec![&spec.name] }),
         }
     }
 }

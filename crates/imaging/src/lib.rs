@@ -1,13 +1,18 @@
 //! Bytes in, bytes out: judges a source by its header, decodes it once and makes every rendition of a
 //! recipe. Never does I/O, reads the environment, leaves a thread behind or knows AWS; CI checks its tree.
 
+#[cfg(feature = "avif")]
+mod avif;
 mod colour;
 mod decode;
 mod encode;
 mod error;
+mod fit;
 mod geometry;
 mod guard;
 mod jobs;
+#[cfg(feature = "avif")]
+mod libaom;
 mod libjpeg;
 mod orientation;
 mod pixels;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use contract::recipe::Color;
 
-use crate::encode::encode;
+use crate::encode::encode_within;
 use crate::error::Error;
 use crate::jobs::Output;
 use crate::pixels::Picture;
@@ -90,7 +90,8 @@ impl Sink<'_> {
         if self.ended.load(Ordering::Relaxed) {
             return;
         }
-        match encode(&task.picture, task.output.encoding, self.background) {
+        let Output { encoding, max_bytes, .. } = *task.output;
+        match encode_within(&task.picture, encoding, max_bytes, self.background) {
             Ok(bytes) => self.emit_all(task, &bytes),
             Err(error) => {
                 self.ended.store(true, Ordering::Relaxed);
