@@ -2,6 +2,7 @@
 //! where the format can; never converts colours or turns anything: on small pictures that is cheaper.
 
 mod jpeg;
+pub(crate) mod png;
 pub(crate) mod raster;
 
 use contract::MediaType;
@@ -25,6 +26,7 @@ pub(crate) fn decode(bytes: &[u8], probe: &Probe, jobs: &[Job]) -> Result<Decode
     match probe.media_type {
         MediaType::Jpeg => jpeg::decode(bytes, probe, jobs),
         MediaType::Avif => Err(Error::Unsupported { what: "AVIF" }),
-        MediaType::Png | MediaType::Webp | MediaType::Gif => raster::decode(bytes, probe),
+        MediaType::Png => png::decode(bytes, probe),
+        MediaType::Webp | MediaType::Gif => raster::decode(bytes, probe),
     }
 }

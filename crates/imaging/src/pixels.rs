@@ -30,6 +30,10 @@ impl Channels {
             Self::Grey | Self::Rgb | Self::InvertedCmyk => false,
         }
     }
+
+    pub const fn is_grey(self) -> bool {
+        matches!(self, Self::Grey | Self::GreyAlpha)
+    }
 }
 
 /// Samples as deep as the source has them: what has more than 8 bits is only reduced at the end.
@@ -51,7 +55,6 @@ pub(crate) struct Pixels {
 }
 
 /// What a source's samples mean.
-#[allow(dead_code, reason = "PNG and AVIF will tell")]
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Colour {
     /// Said so, or said nothing: browsers take both for sRGB.

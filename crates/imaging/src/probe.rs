@@ -2,6 +2,7 @@
 //! take; never decodes a pixel, nor allocates more than metadata needs.
 
 mod jpeg;
+mod png;
 mod webp;
 
 use contract::{Limits, MediaType};
@@ -98,8 +99,7 @@ pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Probe, Error> {
 fn read_header(bytes: &[u8], media_type: MediaType) -> Result<Header, Error> {
     let header = match media_type {
         MediaType::Jpeg => jpeg::read_header(bytes)?,
-        // Rows go straight into the output.
-        MediaType::Png => raster_header(bytes, media_type, 0)?,
+        MediaType::Png => png::read_header(bytes)?,
         // A frame that is smaller than the screen is decoded aside, as RGBA.
         MediaType::Gif => raster_header(bytes, media_type, 4)?,
         // At worst a frame's planes (1.5), its colours (4) and its alpha (1); of an animation the canvas
@@ -151,10 +151,10 @@ fn decode_memory_bytes(header: &Header) -> u64 {
         Layout::Jpeg { components, coefficient_bytes, .. } => (components, 1, coefficient_bytes),
         Layout::Raster { channels, sample_bytes, decoder_bytes } => (channels, sample_bytes, decoder_bytes),
     };
-    let decoded_bytes = pixels * u64::from(channels);
+    let decoded_bytes = pixels * u64::from(channels) * u64::from(sample_bytes);
     // Grey becomes RGB.
-    let copy_bytes = pixels * u64::from(channels).max(3);
-    let decoding = decoded_bytes * u64::from(sample_bytes) + decoder_bytes;
+    let copy_bytes = pixels * u64::from(channels).max(3) * u64::from(sample_bytes);
+    let decoding = decoded_bytes + decoder_bytes;
     let resizing = decoded_bytes + 2 * copy_bytes;
     OVERHEAD_BYTES + decoding.max(resizing)
 }

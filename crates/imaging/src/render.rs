@@ -61,7 +61,7 @@ fn pictures<'j>(
 ) -> Result<Placeholder, Error> {
     let source = probe.stored();
     let Decoded { pixels: mut base, colour } = decoded;
-    let to_srgb = ToSrgb::new(&colour, base.channels);
+    let to_srgb = ToSrgb::new(&colour, &base);
     let mut made = None;
     for (index, job) in jobs.iter().enumerate() {
         let resized = resize(&base, source, &job.geometry)?;

@@ -102,9 +102,14 @@ pub fn gif(picture: &Picture) -> Vec<u8> {
 pub fn png(picture: &Picture, exif: Option<u8>) -> Vec<u8> {
     let bytes = file(picture, Format::Png);
     let Some(orientation) = exif else { return bytes };
-    // Behind the header chunk.
-    let (head, rest) = bytes.split_at(33);
-    [head, &png_chunk(b"eXIf", &tiff(orientation)), rest].concat()
+    png_with(&bytes, &[(b"eXIf", &tiff(orientation))])
+}
+
+/// The PNG with these chunks behind its header.
+pub fn png_with(png: &[u8], chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+    let (head, rest) = png.split_at(33);
+    let chunks: Vec<u8> = chunks.iter().flat_map(|(name, data)| png_chunk(name, data)).collect();
+    [head, &chunks, rest].concat()
 }
 
 /// A signature, a header that claims this size, and the beginning of data that never comes.
@@ -114,7 +119,7 @@ pub fn png_header(width_px: u32, height_px: u32) -> Vec<u8> {
     [b"\x89PNG\r\n\x1a\n".as_slice(), &header, &png_chunk(b"IDAT", &[0x78, 1])].concat()
 }
 
-fn png_chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+pub fn png_chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
     let body = [name.as_slice(), data].concat();
     let length = u32::try_from(data.len()).unwrap().to_be_bytes();
     [length.as_slice(), &body, &crc32(&body).to_be_bytes()].concat()

@@ -1,10 +1,10 @@
-//! PNG, WebP and the first frame of GIF, by the `image` crate's decoders. Owns their memory limits; never lets
+//! WebP and the first frame of GIF, by the `image` crate's decoders. Owns their memory limits; never lets
 //! a panic of theirs out.
 
 use std::io::{Cursor, ErrorKind};
 
 use contract::MediaType;
-use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
+use image::codecs::{gif::GifDecoder, webp::WebPDecoder};
 use image::{ColorType, ImageDecoder, ImageError, ImageResult};
 
 use super::Decoded;
@@ -33,10 +33,11 @@ fn open_unguarded<'a>(
     limits.max_alloc = Some(max_bytes);
     let bytes = Cursor::new(bytes);
     let mut decoder: Box<dyn ImageDecoder + 'a> = match media_type {
-        MediaType::Png => return Ok(Box::new(PngDecoder::with_limits(bytes, limits)?)),
         MediaType::Webp => Box::new(WebPDecoder::new(bytes)?),
-        // JPEG has its own decoder; anything else that comes here is told that it is no GIF.
-        MediaType::Gif | MediaType::Jpeg | MediaType::Avif => Box::new(GifDecoder::new(bytes)?),
+        // Others have decoders of their own; what comes here all the same is told that it is no GIF.
+        MediaType::Gif | MediaType::Jpeg | MediaType::Png | MediaType::Avif => {
+            Box::new(GifDecoder::new(bytes)?)
+        }
     };
     decoder.set_limits(limits)?;
     Ok(decoder)
