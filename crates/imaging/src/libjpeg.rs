@@ -45,10 +45,22 @@ extern "C-unwind" fn fail(cinfo: &mut ffi::jpeg_common_struct) {
 
 /// `level` is below 0 for a warning, else how deep a trace message is.
 extern "C-unwind" fn fail_if_damaged(cinfo: &mut ffi::jpeg_common_struct, level: c_int) {
-    if level < 0 && is_damage(message_code(cinfo)) {
-        fail(cinfo);
+    if level >= 0 {
+        return;
+    }
+    match message_code(cinfo) {
+        ffi::JWRN_JPEG_EOF => note_end(cinfo),
+        ffi::JWRN_HIT_MARKER if has_ended(cinfo) => resume_unwind(Box::new(ENDS.to_owned())),
+        ffi::JWRN_HIT_MARKER => resume_unwind(Box::new(BREAKS_OFF.to_owned())),
+        code if is_damage(code) => fail(cinfo),
+        _ => {}
     }
 }
+
+/// What people are told of a scan whose data is not all there, since the file or since another marker
+/// came; where that is goes behind.
+const ENDS: &str = "it ends";
+const BREAKS_OFF: &str = "its data breaks off";
 
 /// Whether a warning means that pixels are missing or wrong.
 fn is_damage(code: c_int) -> bool {
@@ -63,9 +75,12 @@ fn is_damage(code: c_int) -> bool {
         ffi::JWRN_TOO_MUCH_DATA => false,
         // A scan refines what was never sent, or sends it twice: what is shown is anyone's guess.
         ffi::JWRN_BOGUS_PROGRESSION => true,
-        // Data ends within a scan, or the file without an end marker: the rest would be grey, and of a
-        // progressive file the details may be missing without another sign of it.
-        ffi::JWRN_HIT_MARKER | ffi::JWRN_JPEG_EOF => true,
+        // The file ends. That harms nothing if all data has come: the decoder looks ahead, and many a
+        // file lacks only the end marker. Where it lacks more, `JWRN_HIT_MARKER` follows; whole scans that
+        // are missing are for `probe::scans` to see.
+        ffi::JWRN_JPEG_EOF => false,
+        // Data ends within a scan: the rest would be grey.
+        ffi::JWRN_HIT_MARKER => true,
         // The data is not what was written.
         ffi::JWRN_HUFF_BAD_CODE | ffi::JWRN_MUST_RESYNC => true,
         // None that this version of libjpeg has.
@@ -76,6 +91,19 @@ fn is_damage(code: c_int) -> bool {
 fn message_code(cinfo: &ffi::jpeg_common_struct) -> c_int {
     // SAFETY: libjpeg calls back with the error manager that it was given, which outlives the decoder.
     unsafe { cinfo.err.as_ref() }.map_or(0, |errors| errors.msg_code)
+}
+
+/// Counts it, as libjpeg's own manager counts every warning.
+fn note_end(cinfo: &mut ffi::jpeg_common_struct) {
+    // SAFETY: as in `message_code`; nothing else holds a reference to it during a callback.
+    if let Some(errors) = unsafe { cinfo.err.as_mut() } {
+        errors.num_warnings += 1;
+    }
+}
+
+fn has_ended(cinfo: &ffi::jpeg_common_struct) -> bool {
+    // SAFETY: as in `message_code`.
+    unsafe { cinfo.err.as_ref() }.is_some_and(|errors| errors.num_warnings > 0)
 }
 
 /// The current message, with its figures.
@@ -113,11 +141,17 @@ mod tests {
     }
 
     #[test]
-    fn a_truncated_file_says_that_it_ends_too_early_in_libjpegs_own_words() {
+    fn a_file_may_lack_its_end_marker_but_no_data_before_it() {
         let whole = jpeg(&quadrants(64, 48));
-        assert_eq!(decode(&whole), Ok(64 * 48 * 3));
-        assert_eq!(decode(&whole[..whole.len() - 40]), Err("Premature end of JPEG file".into()));
-        assert_eq!(decode(&whole[..whole.len() - 2]), Err("Premature end of JPEG file".into()));
+        for missing in 0..=2 {
+            assert_eq!(decode(&whole[..whole.len() - missing]), Ok(64 * 48 * 3), "{missing}");
+        }
+        for missing in 3..40 {
+            assert_eq!(decode(&whole[..whole.len() - missing]), Err(ENDS.into()), "{missing}");
+        }
+        let end = whole.len() - 20;
+        let broken = [&whole[..end], &[0xff, 0xd9], &whole[end..]].concat();
+        assert_eq!(decode(&broken), Err(BREAKS_OFF.into()));
     }
 
     #[test]

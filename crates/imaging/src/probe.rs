@@ -13,7 +13,7 @@ use crate::geometry::Size;
 use crate::orientation::Orientation;
 use crate::sniff::{Sniffed, sniff};
 
-pub(crate) use jpeg::count_scans;
+pub(crate) use jpeg::{Scans, scans};
 
 /// What metadata, tables and row buffers may take beside the pixels of any picture.
 pub(crate) const OVERHEAD_BYTES: u64 = 4 * 1024 * 1024;

@@ -174,7 +174,8 @@ mod tests {
     fn a_truncated_file_is_refused_and_never_panics() {
         let picture = quadrants(200, 150);
         for (bytes, tail_bytes) in [
-            (jpeg(&picture), 0),
+            // The end marker.
+            (jpeg(&picture), 2),
             // The checksum of the pixels and the final chunk are not pixels.
             (png(&picture, None), 12 + 4 + 4),
             // The block's end, the code that ends its data, and the trailer.

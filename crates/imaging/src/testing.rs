@@ -1,11 +1,15 @@
 //! Pictures for tests, made here. Owns small encoders with what real ones would not write.
 
+mod handmade;
+
 use contract::Format;
 use contract::recipe::{Color, Encoding};
 
 use crate::encode::encode;
 use crate::geometry::Size;
 use crate::pixels::Picture;
+
+pub use handmade::{HandmadeJpeg, segment};
 
 /// Red, green, white and blue quarters, clockwise from the top left.
 pub fn quadrants(width_px: u32, height_px: u32) -> Picture {
@@ -133,8 +137,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 /// The JPEG with an EXIF segment in front that holds nothing but an orientation.
 pub fn with_exif(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     let payload = [b"Exif\0\0".as_slice(), &tiff(orientation)].concat();
-    let length = u16::try_from(payload.len() + 2).unwrap().to_be_bytes();
-    [&jpeg[..2], &[0xff, 0xe1], &length, &payload, &jpeg[2..]].concat()
+    [&jpeg[..2], &segment(0xe1, &payload), &jpeg[2..]].concat()
 }
 
 /// A TIFF header and one directory with one entry: tag 0x112, one SHORT.

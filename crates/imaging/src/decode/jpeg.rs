@@ -1,6 +1,7 @@
 //! JPEG by mozjpeg. Owns the scale at which the DCT is decoded and the inversion of CMYK; what libjpeg's
 //! warnings mean is `libjpeg`'s to say. Never decodes what the probe did not see.
 
+use std::cell::Cell;
 use std::io;
 
 use contract::MediaType;
@@ -13,7 +14,7 @@ use crate::guard::contained;
 use crate::jobs::Job;
 use crate::libjpeg::strict_errors;
 use crate::pixels::{Channels, Colour, Pixels, Samples};
-use crate::probe::{Layout, Probe, count_scans};
+use crate::probe::{Layout, Probe, Scans, scans};
 
 /// Most scans of one picture: cameras write 1, optimisers 10 to 20. Each costs a pass over the whole
 /// picture and takes but a few bytes, so a small file could keep a decoder busy for hours.
@@ -26,12 +27,38 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe, jobs: &[Job]) -> Result<Decode
     let Layout::Jpeg { components, adobe, coefficient_bytes } = probe.layout else {
         return Err(Error::corrupt(MediaType::Jpeg, "it is of another type"));
     };
-    if coefficient_bytes > 0 && count_scans(bytes) > MAX_SCANS {
+    let scans = if coefficient_bytes > 0 { scans(bytes) } else { Scans { count: 1, are_all: true } };
+    if scans.count > MAX_SCANS {
         return Err(Error::corrupt(MediaType::Jpeg, format!("it has more than {MAX_SCANS} scans")));
     }
-    let eighths = eighths(probe.stored(), jobs);
-    contained(|| decode_scaled(bytes, probe.stored(), (components, adobe), eighths))
-        .map_err(|problem| Error::corrupt(MediaType::Jpeg, problem))
+    if !scans.are_all {
+        return Err(Error::corrupt(
+            MediaType::Jpeg,
+            format!("it ends with scan {}, before its last", scans.count),
+        ));
+    }
+    let (stored, eighths) = (probe.stored(), eighths(probe.stored(), jobs));
+    let progress = Cell::new(Progress::Header);
+    contained(|| decode_scaled(bytes, stored, (components, adobe), eighths, &progress)).map_err(|problem| {
+        let place = match progress.get() {
+            Progress::Header => String::new(),
+            // The decoder takes in all of them before it hands out a row.
+            Progress::Rows(0) if scans.count > 1 => format!(" in its {} scans", scans.count),
+            Progress::Rows(rows) => {
+                let row = rows as u64 * 8 / u64::from(eighths);
+                format!(" at row {row} of {}", stored.height_px)
+            }
+        };
+        Error::corrupt(MediaType::Jpeg, format!("{problem}{place}"))
+    })
+}
+
+/// How far the decoder came.
+#[derive(Clone, Copy)]
+enum Progress {
+    Header,
+    /// As many as were handed out, at its scale.
+    Rows(usize),
 }
 
 /// The smallest scale that leaves one and a half times what every job needs; closer to it, the DCT's own
@@ -50,6 +77,7 @@ fn decode_scaled(
     stored: Size,
     (components, adobe): (u8, bool),
     eighths: u8,
+    progress: &Cell<Progress>,
 ) -> io::Result<Decoded> {
     let builder = Decompress::builder().with_err(strict_errors()).with_markers(&[ICC_MARKER]);
     let mut decoder = builder.from_mem(bytes)?;
@@ -63,9 +91,14 @@ fn decode_scaled(
         3 => (ColorSpace::JCS_RGB, Channels::Rgb),
         _ => (ColorSpace::JCS_CMYK, Channels::InvertedCmyk),
     };
+    progress.set(Progress::Rows(0));
     let mut started = decoder.to_colorspace(space)?;
     let size = Size::new(started.width() as u32, started.height() as u32);
-    let mut data: Vec<u8> = started.read_scanlines()?;
+    let mut data = vec![0; started.min_flat_buffer_size()];
+    for (index, row) in data.chunks_exact_mut(size.width_px as usize * channels.count()).enumerate() {
+        started.read_scanlines_into(row)?;
+        progress.set(Progress::Rows(index + 1));
+    }
     // Reads on to the end of the image: only then have all warnings come.
     started.finish()?;
     if channels == Channels::InvertedCmyk && !adobe {
@@ -93,8 +126,11 @@ fn icc_profile(decoder: &Decompress<&[u8]>) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::colour::ToSrgb;
     use crate::jobs::jobs;
-    use contract::Recipe;
+    use crate::probe::probe;
+    use crate::testing::{HandmadeJpeg, jpeg, progressive_jpeg, quadrants, segment};
+    use contract::{Limits, Recipe};
 
     fn eighths_for(width_px: u32, recipe: &str) -> u8 {
         let recipe = Recipe::parse(recipe).unwrap();
@@ -110,5 +146,128 @@ mod tests {
         {
             assert_eq!(eighths_for(width_px, recipe), expected, "{width_px}");
         }
+    }
+
+    fn decoded(bytes: &[u8]) -> Result<Decoded, Error> {
+        let probe = probe(bytes, &Limits::default())?;
+        decode(bytes, &probe, &[])
+    }
+
+    /// The one colour of a picture, as sRGB.
+    fn shown(bytes: &[u8]) -> [u8; 3] {
+        let Decoded { pixels, colour } = decoded(bytes).unwrap();
+        let picture = ToSrgb::new(&colour, &pixels).apply(pixels);
+        let (pixels, _) = picture.data.as_chunks::<3>();
+        assert!(pixels.iter().all(|pixel| *pixel == pixels[0]), "{pixels:?}");
+        pixels[0]
+    }
+
+    fn refusal(bytes: &[u8]) -> String {
+        decoded(bytes).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn three_components_are_rgb_or_ycc_as_adobe_or_their_names_say() {
+        let (rgb, ycc) = ([168, 88, 128], [184, 99, 128]);
+        for (ids, samples, adobe, expected) in [
+            ([1, 2, 3], [128, 128, 168], None, ycc),
+            ([1, 2, 3], [128, 128, 168], Some(1), ycc),
+            ([1, 2, 3], [168, 88, 128], Some(0), rgb),
+            (*b"RGB", [168, 88, 128], None, rgb),
+        ] {
+            let components: Vec<_> = ids.into_iter().zip(samples).collect();
+            let jpeg = HandmadeJpeg { adobe, ..HandmadeJpeg::new(&components) };
+            let close =
+                shown(&jpeg.bytes()).iter().zip(expected).all(|(one, other)| one.abs_diff(other) <= 1);
+            assert!(close, "{ids:?} {adobe:?}: {:?}", shown(&jpeg.bytes()));
+        }
+    }
+
+    #[test]
+    fn four_components_are_inks_or_their_inversion_or_ycck_as_adobe_says() {
+        for (samples, adobe, expected) in [
+            // Samples are inks: 255 is all of one.
+            ([168, 88, 128, 191], None, [21, 41, 31]),
+            // 255 is none of one.
+            ([168, 88, 128, 191], Some(0), [125, 65, 95]),
+            // The light that inks leave, as YCC, then inverted like the rest.
+            ([168, 128, 128, 191], Some(2), [65, 65, 65]),
+        ] {
+            let components: Vec<_> = [1, 2, 3, 4].into_iter().zip(samples).collect();
+            let jpeg = HandmadeJpeg { adobe, ..HandmadeJpeg::new(&components) };
+            assert_eq!(shown(&jpeg.bytes()), expected, "{adobe:?}");
+        }
+    }
+
+    #[test]
+    fn tables_of_sixteen_bits_and_components_in_scans_of_their_own_are_decoded() {
+        let components = [(b'R', 168), (b'G', 88), (b'B', 128)];
+        let plain = || HandmadeJpeg::new(&components);
+        assert_eq!(shown(&HandmadeJpeg { has_wide_tables: true, ..plain() }.bytes()), [168, 88, 128]);
+        let apart = HandmadeJpeg { has_scans_apart: true, ..plain() }.bytes();
+        assert_eq!(shown(&apart), [168, 88, 128]);
+        // Without the end marker it is whole; without the last scan it is not.
+        assert_eq!(shown(&apart[..apart.len() - 2]), [168, 88, 128]);
+        let last = apart.windows(2).rposition(|pair| pair == [0xff, 0xda]).unwrap();
+        assert_eq!(refusal(&apart[..last]), "the JPEG file is damaged: it ends with scan 2, before its last");
+    }
+
+    #[test]
+    fn restart_markers_are_followed_and_damage_to_them_is_refused() {
+        let jpeg =
+            HandmadeJpeg { restart_mcus: 4, ..HandmadeJpeg::new(&[(b'R', 168), (b'G', 88), (b'B', 128)]) };
+        let bytes = jpeg.bytes();
+        assert_eq!(shown(&bytes), [168, 88, 128]);
+        let restarts: Vec<usize> = (0..bytes.len() - 1)
+            .filter(|at| bytes[*at] == 0xff && (0xd0..0xd8).contains(&bytes[at + 1]))
+            .collect();
+        assert_eq!(restarts.len(), 3);
+        for at in restarts {
+            let mut out_of_turn = bytes.clone();
+            out_of_turn[at + 1] ^= 3;
+            assert!(refusal(&out_of_turn).contains("found marker 0x"), "{}", refusal(&out_of_turn));
+            let missing = [&bytes[..at], &bytes[at + 2..]].concat();
+            assert!(refusal(&missing).starts_with("the JPEG file is damaged"), "{}", refusal(&missing));
+        }
+    }
+
+    #[test]
+    fn a_height_that_only_comes_at_the_end_is_refused_in_words() {
+        let jpeg = HandmadeJpeg { height_px: 0, ..HandmadeJpeg::new(&[(1, 168)]) };
+        assert!(
+            refusal(&jpeg.bytes()).starts_with("a JPEG that tells its height at its end is not accepted")
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_cut_is_refused_with_the_row_or_the_scan_where_it_ends() {
+        let (small, large) = (quadrants(64, 64), quadrants(512, 512));
+        for (picture, bytes) in [(&small, jpeg(&small)), (&large, jpeg(&large))] {
+            let height_px = picture.size.height_px;
+            let reason = refusal(&bytes[..bytes.len() - 20]);
+            let (words, rows) = reason.split_once(" at row ").unwrap();
+            assert_eq!(words, "the JPEG file is damaged: it ends");
+            let (row, height) = rows.split_once(" of ").unwrap();
+            assert_eq!(height, height_px.to_string());
+            let row: u32 = row.parse().unwrap();
+            assert!(row > height_px / 3 && row < height_px, "{reason}");
+        }
+        let bytes = progressive_jpeg(&large);
+        assert!(decoded(&bytes[..bytes.len() - 2]).is_ok());
+        let reason = refusal(&bytes[..bytes.len() - 4]);
+        assert!(reason.starts_with("the JPEG file is damaged: it ends in its "), "{reason}");
+        let scan = bytes.windows(2).rposition(|pair| pair == [0xff, 0xda]).unwrap();
+        assert!(refusal(&bytes[..scan]).ends_with("before its last"));
+    }
+
+    /// Ultra HDR, and whatever else cameras append: a second picture that APP2 points to.
+    #[test]
+    fn a_gain_map_behind_the_picture_is_harmless_and_not_shown() {
+        let base = HandmadeJpeg::new(&[(b'R', 168), (b'G', 88), (b'B', 128)]).bytes();
+        let map = HandmadeJpeg::new(&[(1, 190)]).bytes();
+        let offset = (base.len() as u32).to_be_bytes();
+        let index = [b"MPF\0MM\0*\0\0\0\x08\0\0".as_slice(), &offset].concat();
+        let bytes = [&base[..2], &segment(0xe2, &index), &base[2..], &map, b"junk"].concat();
+        assert_eq!(shown(&bytes), [168, 88, 128]);
     }
 }

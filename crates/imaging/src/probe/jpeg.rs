@@ -43,12 +43,53 @@ pub(super) fn read_header(bytes: &[u8]) -> Result<Header, Error> {
     Ok(Header { size: frame.size, orientation: orientation.unwrap_or_default(), layout })
 }
 
-/// How many scans there are up to the end of the image.
-pub(crate) fn count_scans(bytes: &[u8]) -> usize {
-    Segments(bytes)
-        .take_while(|(marker, _)| *marker != marker::END_OF_IMAGE)
-        .filter(|(marker, _)| *marker == marker::START_OF_SCAN)
-        .count()
+/// What the scans of a picture add up to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scans {
+    pub count: usize,
+    /// There is a marker of the image's end, or nothing is left for another scan to bring: every
+    /// coefficient of every component came, down to its last bit.
+    pub are_all: bool,
+}
+
+/// The scans up to the end of the image. Whether the last is whole is for its decoder to find out.
+pub(crate) fn scans(bytes: &[u8]) -> Scans {
+    let mut scans = Scans::default();
+    let mut missing = Vec::new();
+    let mut is_progressive = false;
+    for (marker, payload) in Segments(bytes) {
+        match marker {
+            0xc0..=0xc2 => {
+                is_progressive = marker == 0xc2;
+                let components = payload.get(6..).unwrap_or_default().as_chunks::<3>().0;
+                missing = components.iter().map(|[id, ..]| (*id, u64::MAX)).collect();
+            }
+            marker::START_OF_SCAN => {
+                scans.count += 1;
+                arrive(&mut missing, payload, is_progressive);
+            }
+            marker::END_OF_IMAGE => return Scans { are_all: true, ..scans },
+            _ => {}
+        }
+    }
+    Scans { are_all: missing.iter().all(|(_, coefficients)| *coefficients == 0), ..scans }
+}
+
+/// Takes what a scan brings from the coefficients, one bit for each, that each component lacks.
+fn arrive(missing: &mut [(u8, u64)], scan: &[u8], is_progressive: bool) {
+    let Some((count, rest)) = scan.split_first() else { return };
+    let Some((components, range)) = rest.split_at_checked(2 * usize::from(*count)) else { return };
+    let [first, last, approximation, ..] = *range else { return };
+    let brought = match (is_progressive, last) {
+        // All of them; the numbers have no meaning here.
+        (false, _) => u64::MAX,
+        // Its last bits are still to come.
+        (true, _) if approximation & 15 != 0 => 0,
+        (true, last) => (first..=last.min(63)).fold(0, |bits, index| bits | 1 << index),
+    };
+    for [id, _] in components.as_chunks::<2>().0 {
+        missing.iter_mut().filter(|(other, _)| other == id).for_each(|(_, bits)| *bits &= !brought);
+    }
 }
 
 /// Every segment's marker and payload, compressed data and whatever else is between them passed over.
@@ -98,6 +139,9 @@ impl Frame {
         let (components, _) = rest.as_chunks::<3>();
         if components.len() != usize::from(*count) {
             return Err(corrupt("its frame header is too short"));
+        }
+        if [*h1, *h0] == [0, 0] {
+            return Err(Error::Unsupported { what: "a JPEG that tells its height at its end" });
         }
         let components: Vec<_> =
             components.iter().map(|[_, factors, _]| (factors >> 4, factors & 15)).collect();
@@ -161,7 +205,7 @@ mod tests {
             assert_eq!(header.size, Size::new(64, 48));
             assert!(header.orientation.swaps_axes());
             assert_eq!(header.layout, Layout::Jpeg { components: 3, adobe: false, coefficient_bytes: 0 });
-            assert_eq!(count_scans(&bytes), 1);
+            assert_eq!(scans(&bytes), Scans { count: 1, are_all: true });
         }
     }
 
