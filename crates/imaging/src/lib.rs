@@ -4,6 +4,7 @@
 #[cfg(feature = "avif")]
 mod avif;
 mod colour;
+mod copyright;
 mod decode;
 mod encode;
 mod error;

@@ -130,6 +130,16 @@ fn raster_header(bytes: &[u8], media_type: MediaType, decoder_bytes: u64) -> Res
     Ok(Header { size, orientation, layout })
 }
 
+/// The EXIF block of a source, as it is found.
+pub(crate) fn exif(bytes: &[u8], media_type: MediaType) -> Option<&[u8]> {
+    match media_type {
+        MediaType::Jpeg => jpeg::exif(bytes),
+        MediaType::Png => png::exif(bytes),
+        MediaType::Webp => webp::exif(bytes),
+        MediaType::Gif | MediaType::Avif => None,
+    }
+}
+
 fn check_size(size: Size, limits: &Limits) -> Result<(), Error> {
     let Size { width_px, height_px } = size;
     let (limit, limit_px) = (limits.max_pixels, limits.max_side_px);

@@ -9,6 +9,7 @@ use contract::recipe::Color;
 use contract::{Format, Recipe};
 
 use crate::colour::ToSrgb;
+use crate::copyright::Notice;
 use crate::decode::{Decoded, decode};
 use crate::error::Error;
 use crate::jobs::{Job, jobs};
@@ -46,7 +47,8 @@ pub fn render(
 ) -> Result<Placeholder, Error> {
     let jobs = jobs(probe.stored(), probe.orientation, recipe);
     let decoded = decode(bytes, probe, &jobs)?;
-    with_desk(threads, recipe.background, emit, |desk| {
+    let notice = recipe.keep_copyright.then(|| Notice::of(bytes, probe.media_type)).flatten();
+    with_desk(threads, recipe.background, notice.as_ref(), emit, |desk| {
         pictures(decoded, probe, &jobs, recipe.background, desk)
     })
 }

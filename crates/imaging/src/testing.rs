@@ -51,7 +51,7 @@ pub fn truncations(end: usize) -> impl Iterator<Item = usize> {
 }
 
 fn file(picture: &Picture, format: Format) -> Vec<u8> {
-    encode(picture, &Encoding::new(format), Color::default()).unwrap().to_vec()
+    encode(picture, &Encoding::new(format), Color::default(), None).unwrap().to_vec()
 }
 
 pub fn jpeg(picture: &Picture) -> Vec<u8> {
@@ -138,6 +138,26 @@ fn crc32(bytes: &[u8]) -> u32 {
 pub fn with_exif(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     let payload = [b"Exif\0\0".as_slice(), &tiff(orientation)].concat();
     [&jpeg[..2], &segment(0xe1, &payload), &jpeg[2..]].concat()
+}
+
+/// An EXIF block of these texts, each longer than its entry can hold.
+pub fn exif_block(is_little_endian: bool, texts: &[(u16, &str)]) -> Vec<u8> {
+    let short = |value: u16| if is_little_endian { value.to_le_bytes() } else { value.to_be_bytes() };
+    let long = |value: usize| {
+        let value = u32::try_from(value).unwrap();
+        if is_little_endian { value.to_le_bytes() } else { value.to_be_bytes() }
+    };
+    let start: &[u8] = if is_little_endian { b"II*\0" } else { b"MM\0*" };
+    let mut bytes = [start, &long(8), &short(texts.len() as u16)].concat();
+    let mut offset = bytes.len() + 12 * texts.len() + 4;
+    for (tag, text) in texts {
+        bytes.extend([short(*tag), short(2)].concat());
+        bytes.extend([long(text.len()), long(offset)].concat());
+        offset += text.len();
+    }
+    bytes.extend([0; 4]);
+    bytes.extend(texts.iter().flat_map(|(_, text)| text.as_bytes()));
+    bytes
 }
 
 /// A TIFF header and one directory with one entry: tag 0x112, one SHORT.

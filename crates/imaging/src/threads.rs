@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use contract::recipe::Color;
 
+use crate::copyright::Notice;
 use crate::encode::encode_within;
 use crate::error::Error;
 use crate::jobs::Output;
@@ -26,6 +27,7 @@ pub(crate) type Emit<'a> = dyn FnMut(Encoded) -> ControlFlow<()> + Send + 'a;
 /// Where finished files go, from whichever thread.
 struct Sink<'a> {
     background: Color,
+    notice: Option<&'a Notice>,
     emit: Mutex<&'a mut Emit<'a>>,
     /// Set at the first failure, or when nobody wants more: nothing more is worth encoding.
     ended: AtomicBool,
@@ -46,11 +48,17 @@ pub(crate) struct Desk<'a, 'j> {
 pub(crate) fn with_desk<'j, T>(
     threads: usize,
     background: Color,
+    notice: Option<&Notice>,
     emit: &mut Emit<'_>,
     make: impl FnOnce(&Desk<'_, 'j>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let sink =
-        Sink { background, emit: Mutex::new(emit), ended: AtomicBool::new(false), error: Mutex::new(None) };
+    let sink = Sink {
+        background,
+        notice,
+        emit: Mutex::new(emit),
+        ended: AtomicBool::new(false),
+        error: Mutex::new(None),
+    };
     // No room to wait in: a task that waits keeps a picture in memory.
     let (others, tasks) = sync_channel(0);
     let tasks = Mutex::new(tasks);
@@ -91,7 +99,7 @@ impl Sink<'_> {
             return;
         }
         let Output { encoding, max_bytes, .. } = *task.output;
-        match encode_within(&task.picture, encoding, max_bytes, self.background) {
+        match encode_within(&task.picture, encoding, max_bytes, self.background, self.notice) {
             Ok(bytes) => self.emit_all(task, &bytes),
             Err(error) => {
                 self.ended.store(true, Ordering::Relaxed);

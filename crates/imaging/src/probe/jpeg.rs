@@ -43,6 +43,14 @@ pub(super) fn read_header(bytes: &[u8]) -> Result<Header, Error> {
     Ok(Header { size: frame.size, orientation: orientation.unwrap_or_default(), layout })
 }
 
+/// The EXIF block of the first segment that is one, in front of the first scan.
+pub(super) fn exif(bytes: &[u8]) -> Option<&[u8]> {
+    Segments(bytes)
+        .take_while(|(marker, _)| *marker != marker::START_OF_SCAN)
+        .filter(|(marker, _)| *marker == marker::APP1)
+        .find_map(|(_, payload)| payload.strip_prefix(b"Exif\0\0"))
+}
+
 /// What the scans of a picture add up to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scans {

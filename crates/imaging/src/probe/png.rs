@@ -30,6 +30,11 @@ pub(super) fn read_header(bytes: &[u8]) -> Result<Header, Error> {
     Ok(Header { size: Size::new(info.width, info.height), orientation, layout })
 }
 
+/// The EXIF block, wherever in the file.
+pub(super) fn exif(bytes: &[u8]) -> Option<&[u8]> {
+    Chunks::new(bytes)?.find(|(name, _)| *name == b"eXIf").map(|(_, payload)| payload)
+}
+
 /// What the first chunk says, which is the header in every PNG.
 fn size(bytes: &[u8]) -> Option<Size> {
     let (_, header) = Chunks::new(bytes)?.next().filter(|(name, _)| *name == b"IHDR")?;

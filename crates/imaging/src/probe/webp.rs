@@ -28,6 +28,11 @@ pub(super) fn check_frames(bytes: &[u8]) -> Result<bool, Error> {
     Ok(is_animated)
 }
 
+/// The EXIF block.
+pub(super) fn exif(bytes: &[u8]) -> Option<&[u8]> {
+    Chunks(body(bytes)?).find(|(name, _)| *name == b"EXIF").map(|(_, payload)| payload)
+}
+
 /// What the RIFF header encloses, all of which must be there. A last byte of padding may be missing.
 fn body(bytes: &[u8]) -> Option<&[u8]> {
     let length = u32::from_le_bytes(*bytes.get(4..)?.first_chunk()?) as usize;
