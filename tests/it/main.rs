@@ -4,6 +4,7 @@
 
 mod api;
 mod fixtures;
+mod fuzzed;
 mod readme;
 mod upload;
 mod worker;
