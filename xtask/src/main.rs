@@ -2,6 +2,7 @@
 //! what is missing, then hands over to cargo. Has no dependencies, so that it builds in a second, and
 //! never touches the project's own state.
 
+mod fuzz;
 mod tools;
 
 use std::ffi::OsString;
@@ -13,6 +14,8 @@ const USAGE: &str = "\
 cargo xtask dev  [--no-install] [ARGS]  run everything on this machine; ARGS go to `darkroom dev`
 cargo xtask test [--no-install] [ARGS]  run every test; ARGS go to the test runner
 cargo xtask ci   [--no-install]         what CI runs besides the tests: format, lints, docs, walls, licences
+cargo xtask fuzz [--no-install] [TARGET...] [--seconds N] [--replay]
+                                        fuzz each target for N seconds (20); --replay runs known inputs only
 
 --no-install  only say which system tools are missing; install nothing";
 
@@ -28,10 +31,12 @@ fn main() -> ExitCode {
 
 fn run(args: Vec<String>) -> Result<(), String> {
     let Some((task, flags)) = args.split_first() else { return Err(format!("which task?\n\n{USAGE}")) };
-    let task = match task.as_str() {
+    let is_fuzz = task == "fuzz";
+    let task: fn(&[&str], &[String]) -> Result<(), String> = match task.as_str() {
         "dev" => dev,
         "test" => test,
         "ci" => ci,
+        "fuzz" => |_, args| fuzz::fuzz(args),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             return Ok(());
@@ -40,7 +45,7 @@ fn run(args: Vec<String>) -> Result<(), String> {
     };
     let (ours, theirs): (Vec<String>, Vec<String>) =
         flags.iter().cloned().partition(|arg| arg == "--no-install");
-    let features = match tools::provide(ours.is_empty())? {
+    let features = match tools::provide(ours.is_empty(), is_fuzz)? {
         Avif::CanBeBuilt => &["--features", "darkroom/avif"][..],
         Avif::LacksTools => &[],
     };
@@ -66,13 +71,18 @@ fn ci(features: &[&str], args: &[String]) -> Result<(), String> {
     }
     let strict = &["--", "--deny", "warnings"];
     cargo(&[&["fmt", "--all", "--check"]], &[])?;
+    cargo(&[&["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]], &[])?;
     cargo(&[&["clippy", "--workspace", "--all-targets"], features, strict], &[])?;
     // What a machine without cmake builds.
     cargo(&[&["clippy", "--package", "darkroom-imaging", "--all-targets"], strict], &[])?;
     let doc = [&["doc", "--workspace", "--no-deps"], features].concat();
     command("cargo", &doc, &[("RUSTDOCFLAGS", "--deny warnings")])?;
     walls()?;
-    cargo(&[&["deny", "--all-features", "check", "licenses", "bans", "sources"]], &[])
+    let checks = &["licenses", "bans", "sources"];
+    cargo(&[&["deny", "--all-features", "check"], checks], &[])?;
+    // By the same rules, of which some concern crates that the fuzzers do not have.
+    let fuzz = &["--manifest-path", "fuzz/Cargo.toml", "--config", "deny.toml"];
+    cargo(&[&["deny", "--all-features"], fuzz, &["check", "--allow", "unmatched-skip"], checks], &[])
 }
 
 /// What each crate must never pull in, however deep.

@@ -42,6 +42,16 @@ const TOOLS: [Tool; 3] = [
     },
 ];
 
+/// Of `cargo xtask fuzz` alone: gcc's sanitizers and coverage are not those of LLVM, which rustc has.
+const FUZZ_TOOL: Tool = Tool {
+    programs: &["clang"],
+    name: "clang",
+    package: "clang",
+    debian_package: "clang",
+    without: "the C codecs cannot be watched by the fuzzers",
+    needed: true,
+};
+
 /// Crates whose build looks for a tool once, and is not told when it has come.
 const LOOK_AGAIN: [&str; 1] = ["mozjpeg-sys"];
 
@@ -52,9 +62,10 @@ pub enum Avif {
     LacksTools,
 }
 
-/// Finds what is missing and, where allowed, installs it.
-pub fn provide(install: bool) -> Result<Avif, String> {
-    let missing: Vec<&Tool> = TOOLS.iter().filter(|tool| !tool.is_there()).collect();
+/// Finds what is missing and, where allowed, installs it; with what fuzzing needs besides.
+pub fn provide(install: bool, fuzz: bool) -> Result<Avif, String> {
+    let wanted = TOOLS.iter().chain(fuzz.then_some(&FUZZ_TOOL));
+    let missing: Vec<&Tool> = wanted.filter(|tool| !tool.is_there()).collect();
     if missing.is_empty() {
         return Ok(Avif::CanBeBuilt);
     }
