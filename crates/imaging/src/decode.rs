@@ -1,9 +1,11 @@
 //! The sole place where pixels are allocated from input. Owns one decode per source, at a reduced scale
 //! where the format can; never converts colours or turns anything: on small pictures that is cheaper.
 
+mod avif;
 mod jpeg;
 pub(crate) mod png;
 pub(crate) mod raster;
+mod yuv;
 
 use contract::MediaType;
 
@@ -25,7 +27,7 @@ pub(crate) struct Decoded {
 pub(crate) fn decode(bytes: &[u8], probe: &Probe, jobs: &[Job]) -> Result<Decoded, Error> {
     match probe.media_type {
         MediaType::Jpeg => jpeg::decode(bytes, probe, jobs),
-        MediaType::Avif => Err(Error::Unsupported { what: "AVIF" }),
+        MediaType::Avif => avif::decode(bytes, probe),
         MediaType::Png => png::decode(bytes, probe),
         MediaType::Webp | MediaType::Gif => raster::decode(bytes, probe),
     }

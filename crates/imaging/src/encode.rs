@@ -1,6 +1,9 @@
 //! A finished picture to the bytes of a file. Owns every encoder's settings; never writes metadata but a
 //! copyright notice, and never decides sizes.
 
+#[cfg(feature = "avif")]
+mod avif;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -26,7 +29,7 @@ pub const ENCODERS: &str = "2; mozjpeg-sys 2.2.3: fastest, optimised Huffman, 4:
     webp 0.3.1, libwebp-sys 0.9.6: lossy; png 0.18.1: default, adaptive filter; \
     fast_image_resize 6.1.0: Lanczos 3, gamma space; \
     moxcms 0.8.1: ICC, H.273 and gamma at the samples' depth, 203 cd/m² at 0.8 of white; \
-    image 0.25.10, image-webp 0.2.4, gif 0.14.2; thumbhash 0.1.0";
+    image 0.25.10, image-webp 0.2.4, gif 0.14.2; thumbhash 0.1.0; re_rav1d 0.1.3";
 
 /// Refuses a recipe that needs an encoder which this build lacks.
 ///
@@ -81,7 +84,7 @@ pub(crate) fn encode(
     let format = encoding.format;
     let encoded = contained(|| match format {
         #[cfg(feature = "avif")]
-        Format::Avif => crate::avif::encode(picture, encoding.quality(), notice.map(Notice::exif).as_deref()),
+        Format::Avif => avif::encode(picture, encoding.quality(), notice.map(Notice::exif).as_deref()),
         #[cfg(not(feature = "avif"))]
         Format::Avif => Err("this build has none".to_owned()),
         Format::Webp => webp(picture, encoding.quality(), encoding.method()),
@@ -178,6 +181,7 @@ mod tests {
             "image-webp",
             "gif",
             "thumbhash",
+            "re_rav1d",
         ] {
             let versions: Vec<&str> = lock
                 .split("[[package]]")

@@ -1,7 +1,7 @@
 //! Bytes in, bytes out: judges a source by its header, decodes it once and makes every rendition of a
 //! recipe. Never does I/O, reads the environment, leaves a thread behind or knows AWS; CI checks its tree.
 
-#[cfg(feature = "avif")]
+mod av1;
 mod avif;
 mod colour;
 mod copyright;
@@ -11,6 +11,7 @@ mod error;
 mod fit;
 mod geometry;
 mod guard;
+mod heif;
 mod jobs;
 #[cfg(feature = "avif")]
 mod libaom;

@@ -44,6 +44,17 @@ impl Orientation {
         self.flip_y
     }
 
+    /// This, and then `next` of what it shows.
+    pub(crate) const fn then(self, next: Self) -> Self {
+        let (flip_x, flip_y) =
+            if next.transpose { (self.flip_y, self.flip_x) } else { (self.flip_x, self.flip_y) };
+        Self {
+            transpose: self.transpose != next.transpose,
+            flip_x: flip_x != next.flip_x,
+            flip_y: flip_y != next.flip_y,
+        }
+    }
+
     /// The size as displayed of pixels stored at `size`; its own inverse.
     pub(crate) const fn turned(self, size: Size) -> Size {
         if self.transpose { size.transposed() } else { size }
@@ -111,6 +122,17 @@ mod tests {
                 let shown: Vec<u8> = turned.data.iter().copied().step_by(channels).collect();
                 assert_eq!(shown, expected, "{exif}");
             }
+        }
+    }
+
+    #[test]
+    fn one_orientation_then_another_is_the_two_in_turn() {
+        let data = (1..=6u8).flat_map(|value| [value; 3]).collect();
+        let picture = Picture { size: Size::new(2, 3), has_alpha: false, data };
+        for (first, next) in (1..=8).flat_map(|first| (1..=8).map(move |next| (first, next))) {
+            let [first, next] = [first, next].map(Orientation::from_exif);
+            let in_turn = next.apply(first.apply(picture.clone()));
+            assert_eq!(first.then(next).apply(picture.clone()), in_turn, "{first:?} {next:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Judges a picture by its header. Owns the limits' enforcement and the estimate of what decoding will
 //! take; never decodes a pixel, nor allocates more than metadata needs.
 
+mod avif;
 mod jpeg;
 mod png;
 mod webp;
@@ -62,6 +63,15 @@ pub(crate) enum Layout {
         /// What the decoder holds beside the pixels that it hands over.
         decoder_bytes: u64,
     },
+    Avif {
+        channels: u8,
+        /// 1 or 2.
+        sample_bytes: u8,
+        /// What the decoder holds beside the pixels that it hands over.
+        decoder_bytes: u64,
+        /// What is decoded, though less of it may be shown.
+        coded: Size,
+    },
 }
 
 /// A header, not judged yet. The size is that of the stored pixels.
@@ -86,6 +96,9 @@ pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Probe, Error> {
     };
     let header = read_header(bytes, media_type)?;
     check_size(header.size, limits)?;
+    if let Layout::Avif { coded, .. } = header.layout {
+        check_size(coded, limits)?;
+    }
     let decode_memory_bytes = decode_memory_bytes(&header);
     if decode_memory_bytes > limits.max_decode_bytes {
         let limit_bytes = limits.max_decode_bytes;
@@ -106,7 +119,7 @@ fn read_header(bytes: &[u8], media_type: MediaType) -> Result<Header, Error> {
         // and a frame (4 each) too.
         MediaType::Webp if webp::check_frames(bytes)? => raster_header(bytes, media_type, 15)?,
         MediaType::Webp => raster_header(bytes, media_type, 7)?,
-        MediaType::Avif => return Err(Error::Unsupported { what: "AVIF" }),
+        MediaType::Avif => avif::read_header(bytes)?,
     };
     if header.size.pixels() == 0 {
         return Err(Error::corrupt(media_type, "it has no pixels"));
@@ -159,7 +172,10 @@ fn decode_memory_bytes(header: &Header) -> u64 {
     let pixels = header.size.pixels();
     let (channels, sample_bytes, decoder_bytes) = match header.layout {
         Layout::Jpeg { components, coefficient_bytes, .. } => (components, 1, coefficient_bytes),
-        Layout::Raster { channels, sample_bytes, decoder_bytes } => (channels, sample_bytes, decoder_bytes),
+        Layout::Raster { channels, sample_bytes, decoder_bytes }
+        | Layout::Avif { channels, sample_bytes, decoder_bytes, .. } => {
+            (channels, sample_bytes, decoder_bytes)
+        }
     };
     let decoded_bytes = pixels * u64::from(channels) * u64::from(sample_bytes);
     // Grey becomes RGB.

@@ -90,7 +90,7 @@ fn finish(pixels: Pixels, to_srgb: &ToSrgb, orientation: Orientation) -> Picture
 mod tests {
     use super::*;
     use crate::probe::probe;
-    use crate::testing::{corners, gif, jpeg, png, quadrants, shown, truncations, webp, with_exif};
+    use crate::testing::{avif, corners, gif, jpeg, png, quadrants, shown, truncations, webp, with_exif};
     use contract::Limits;
 
     const ONE: &str = "[[rendition]]\nname = \"a\"\nwidth = 32\nformats = [{ format = \"png\" }]";
@@ -184,6 +184,7 @@ mod tests {
             (gif(&picture), 4),
             // A byte of padding.
             (webp(&picture), 1),
+            (avif().to_vec(), 0),
         ] {
             for length in truncations(bytes.len() - tail_bytes) {
                 let error = rendered(&bytes[..length], ONE).unwrap_err();
@@ -199,7 +200,8 @@ mod tests {
     fn damage_anywhere_is_decoded_or_refused_and_never_our_fault() {
         let picture = quadrants(200, 150);
         let progressive = crate::testing::progressive_jpeg(&picture);
-        for whole in [jpeg(&picture), progressive, png(&picture, None), gif(&picture), webp(&picture)] {
+        let avif = avif().to_vec();
+        for whole in [jpeg(&picture), progressive, png(&picture, None), gif(&picture), webp(&picture), avif] {
             for at in truncations(whole.len()) {
                 for mask in [0x01, 0x80, 0xff] {
                     let mut damaged = whole.clone();
@@ -245,7 +247,8 @@ mod tests {
         }
         let recipe =
             "formats = [{ format = \"jpeg\", quality = 100 }]\n[[rendition]]\nname = \"a\"\nwidth = 33";
-        for bytes in [png(&picture, None), webp(&picture)] {
+        let avif = crate::testing::avif_with_alpha().to_vec();
+        for bytes in [png(&picture, None), webp(&picture), avif] {
             let files = rendered(&bytes, recipe).unwrap();
             let mut decoder = mozjpeg::Decompress::new_mem(&files[0].bytes).unwrap().rgb().unwrap();
             let darkest = decoder.read_scanlines::<u8>().unwrap().into_iter().min().unwrap();

@@ -39,6 +39,7 @@ pub fn corners(png: &[u8]) -> [&'static str; 4] {
             [false, true, false] => "green",
             [false, false, true] => "blue",
             [true, true, true] => "white",
+            [true, true, false] => "yellow",
             _ => "none of them",
         }
     })
@@ -101,6 +102,126 @@ pub fn gif(picture: &Picture) -> Vec<u8> {
         .encode(&picture.data, width, height, image::ExtendedColorType::Rgb8)
         .unwrap();
     bytes
+}
+
+/// Red, green, yellow and blue quarters, clockwise from the top left; 300 x 200 px, 8 bits, 4:2:0. Of the
+/// fixtures, since not every build has an encoder.
+pub fn avif() -> &'static [u8] {
+    include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/images/quadrants.avif"))
+}
+
+/// A white disc on transparent, 400 x 400 px.
+pub fn avif_with_alpha() -> &'static [u8] {
+    include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/images/white_disc.avif"))
+}
+
+/// An item of an HEIF file, to be written.
+#[derive(Clone)]
+pub struct HeifItem {
+    pub id: u32,
+    pub kind: [u8; 4],
+    pub data: Vec<u8>,
+    /// Type, payload, and whether it is essential.
+    pub properties: Vec<([u8; 4], Vec<u8>, bool)>,
+}
+
+/// An HEIF file to be written.
+#[derive(Clone, Default)]
+pub struct HeifFile {
+    pub items: Vec<HeifItem>,
+    /// Type, from and to.
+    pub references: Vec<([u8; 4], u32, Vec<u32>)>,
+    /// The widest versions of every box, and data within `meta`; else the narrowest, and data behind it.
+    pub is_wide: bool,
+}
+
+impl HeifFile {
+    /// The first item is the primary one.
+    pub fn bytes(&self) -> Vec<u8> {
+        let data: Vec<u8> = self.items.iter().flat_map(|item| item.data.clone()).collect();
+        let head = heif_box(b"ftyp", &[b"avif\0\0\0\0avifmif1"]);
+        if self.is_wide {
+            return [head, self.meta(0, &data)].concat();
+        }
+        let data_at = head.len() + self.meta(0, &[]).len() + 8;
+        [head, self.meta(data_at as u32, &[]), heif_box(b"mdat", &[&data])].concat()
+    }
+
+    fn id(&self, id: u32) -> Vec<u8> {
+        if self.is_wide { id.to_be_bytes().to_vec() } else { (id as u16).to_be_bytes().to_vec() }
+    }
+
+    fn full(&self, kind: &[u8; 4], wide_version: u8, payload: &[u8]) -> Vec<u8> {
+        let version = if self.is_wide { wide_version } else { 0 };
+        heif_box(kind, &[&[version, 0, 0, 0], payload])
+    }
+
+    fn meta(&self, data_at: u32, idat: &[u8]) -> Vec<u8> {
+        let primary = self.full(b"pitm", 1, &self.id(self.items[0].id));
+        let references = self.references.iter().map(|(kind, from, to)| {
+            let to_ids: Vec<u8> = to.iter().flat_map(|id| self.id(*id)).collect();
+            heif_box(kind, &[&self.id(*from), &(to.len() as u16).to_be_bytes(), &to_ids])
+        });
+        let references = self.full(b"iref", 1, &references.collect::<Vec<_>>().concat());
+        let boxes = [self.infos(), primary, self.properties(), references, self.locations(data_at)].concat();
+        let idat = if idat.is_empty() { Vec::new() } else { heif_box(b"idat", &[idat]) };
+        heif_box(b"meta", &[&[0; 4], &boxes, &idat])
+    }
+
+    fn infos(&self) -> Vec<u8> {
+        let version = if self.is_wide { 3 } else { 2 };
+        let info = |item: &HeifItem| {
+            heif_box(b"infe", &[&[version, 0, 0, 0], &self.id(item.id), &[0, 0], &item.kind, &[0]])
+        };
+        let infos = self.items.iter().map(info).collect::<Vec<_>>().concat();
+        self.full(b"iinf", 1, &[self.id(self.items.len() as u32), infos].concat())
+    }
+
+    fn properties(&self) -> Vec<u8> {
+        let (mut boxes, mut associations, mut count) = (Vec::new(), Vec::new(), 0u16);
+        for item in &self.items {
+            associations.extend(self.id(item.id));
+            associations.push(item.properties.len() as u8);
+            for (kind, payload, is_essential) in &item.properties {
+                boxes.extend(heif_box(kind, &[payload]));
+                count += 1;
+                let essential = u16::from(*is_essential);
+                if self.is_wide {
+                    associations.extend((count | essential << 15).to_be_bytes());
+                } else {
+                    associations.push((count | essential << 7) as u8);
+                }
+            }
+        }
+        let flags = if self.is_wide { [1, 0, 0, 1] } else { [0; 4] };
+        let count = (self.items.len() as u32).to_be_bytes();
+        let associations = heif_box(b"ipma", &[&flags, &count, &associations]);
+        heif_box(b"iprp", &[&heif_box(b"ipco", &[&boxes]), &associations])
+    }
+
+    /// Lengths of four bytes; offsets too, and a base of eight where that is in use.
+    fn locations(&self, mut data_at: u32) -> Vec<u8> {
+        let mut entries = if self.is_wide { vec![0x44, 0x80] } else { vec![0x44, 0] };
+        entries.extend(self.id(self.items.len() as u32));
+        for item in &self.items {
+            entries.extend(self.id(item.id));
+            // In `idat`; then the reference of data elsewhere, which there is none.
+            entries.extend(if self.is_wide { [0, 1, 0, 0].as_slice() } else { &[0, 0] });
+            if self.is_wide {
+                entries.extend(0u64.to_be_bytes());
+            }
+            let length = item.data.len() as u32;
+            entries.extend([&[0, 1], data_at.to_be_bytes().as_slice(), &length.to_be_bytes()].concat());
+            data_at += length;
+        }
+        self.full(b"iloc", 2, &entries)
+    }
+}
+
+/// A box of an ISO base media file.
+pub fn heif_box(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
+    let payload = parts.concat();
+    [(payload.len() as u32 + 8).to_be_bytes().as_slice(), kind, &payload].concat()
 }
 
 pub fn png(picture: &Picture, exif: Option<u8>) -> Vec<u8> {
