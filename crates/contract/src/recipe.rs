@@ -170,8 +170,14 @@ pub struct RecipeError {
 
 impl RecipeError {
     pub fn new(field: impl Into<String>, problem: impl fmt::Display) -> Self {
-        Self { field: field.into(), problem: problem.to_string() }
+        Self { field: on_one_line(&field.into()), problem: on_one_line(&problem.to_string()) }
     }
+}
+
+/// Names and fields come from the recipe's own text, which may hold anything; what is told of them is
+/// one line of a log.
+fn on_one_line(text: &str) -> String {
+    text.split(|letter: char| letter.is_control()).collect::<Vec<_>>().join(" ")
 }
 
 impl Recipe {
@@ -475,6 +481,8 @@ mod tests {
                 "recipe: rendition[0].max_bytes: its png is lossless",
             ),
             (&format!("background = \"red\"\n{}", one("")), "recipe: background: `red` is not a colour"),
+            ("[[rendition]]\nname = \"a\\nb\"\nwidth = 1", "recipe: rendition[0].name: `a b` is not"),
+            ("\"a\\nb\" = 1", "recipe: a b: "),
         ] {
             let error = Recipe::parse(text).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{text}\n  gave: {error}\n  not:  {expected}");
