@@ -115,7 +115,7 @@ fn build() -> Result<(), String> {
         ("RUSTC_BOOTSTRAP", "1"),
         // The C codecs too; libFuzzer itself is C++, and must not watch itself.
         ("CC", "clang"),
-        ("CFLAGS", "-fsanitize=address,fuzzer-no-link -fno-omit-frame-pointer -g1"),
+        ("CFLAGS", "-fsanitize=address,fuzzer-no-link -g1"),
     ];
     command("cargo", &build, &env)
 }
