@@ -65,7 +65,8 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
 /// The first chunk of several that says anything. PNG, third edition, 4.3: cICP before iCCP before sRGB
 /// before gAMA and cHRM, which mean nothing alone.
 fn colour(info: &png::Info) -> Colour {
-    if let Some(cicp) = info.coding_independent_code_points {
+    // Samples of video's narrow range are nobody's, and browsers pass over what claims them.
+    if let Some(cicp) = info.coding_independent_code_points.filter(|cicp| cicp.is_video_full_range_image) {
         let (primaries, transfer) = (cicp.color_primaries, cicp.transfer_function);
         if is_specified(primaries, transfer) {
             return Colour::Cicp { primaries, transfer };
@@ -142,7 +143,9 @@ mod tests {
             (vec![], Colour::Srgb),
             // Unspecified, and of primaries that nobody knows.
             (vec![(b"cICP", &[2, 2, 0, 1]), profile], Colour::Icc(b"a profile".to_vec())),
-            (vec![(b"cICP", &[99, 13, 0, 1]), GAMMA], gamma),
+            (vec![(b"cICP", &[99, 13, 0, 1]), GAMMA], gamma.clone()),
+            // Of narrow range.
+            (vec![(b"cICP", &[12, 13, 0, 0]), GAMMA], gamma),
         ] {
             assert_eq!(colour_of(&chunks), expected, "{chunks:?}");
         }
