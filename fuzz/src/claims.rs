@@ -218,8 +218,9 @@ fn key(text: &str) {
     }
     if let Ok(rendition) = RenditionKey::parse(text) {
         let source = rendition.source().expect("parse has seen it");
-        let folder = source.manifest().as_str().replace("manifest.json", "");
-        assert!(text.starts_with(&folder), "{text} of {source}");
+        let manifest = source.manifest();
+        let folder = manifest.as_str().strip_suffix("manifest.json").expect("its name");
+        assert!(text.starts_with(folder), "{text} of {source}");
         assert_eq!(SourceKey::parse(text), Err(KeyError::NotASource));
     }
     if let Some(upload) = UploadKey::parse(text) {
