@@ -17,6 +17,7 @@ use crate::copyright::Notice;
 use crate::error::Error;
 use crate::fit::within;
 use crate::guard::contained;
+use crate::libwebp::{self, Fidelity};
 use crate::pixels::Picture;
 
 /// What decides the bytes of a rendition beside source and recipe; part of every revision's fingerprint.
@@ -26,7 +27,7 @@ use crate::pixels::Picture;
 pub const ENCODERS: &str = "2; mozjpeg-sys 2.2.3: fastest, optimised Huffman, 4:2:0; \
     libaom-sys 0.17.2+libaom.3.11.0: speed 9, all-intra, 4:2:0, quantiser matrices 2 to 10, alpha at 8; \
     avif-serialize 0.8.9; \
-    webp 0.3.1, libwebp-sys 0.9.6: lossy; png 0.18.1: default, adaptive filter; \
+    libwebp-sys 0.14.4: lossy, lossless at effort 75; png 0.18.1: default, adaptive filter; \
     fast_image_resize 6.1.0: Lanczos 3, gamma space; \
     moxcms 0.8.1: ICC, H.273 and gamma at the samples' depth, 203 cd/m² at 0.8 of white; \
     image 0.25.10, image-webp 0.2.4, gif 0.14.2; thumbhash 0.1.0; re_rav1d 0.1.3";
@@ -87,7 +88,7 @@ pub(crate) fn encode(
         Format::Avif => avif::encode(picture, encoding.quality(), notice.map(Notice::exif).as_deref()),
         #[cfg(not(feature = "avif"))]
         Format::Avif => Err("this build has none".to_owned()),
-        Format::Webp => webp(picture, encoding.quality(), encoding.method()),
+        Format::Webp => webp(picture, encoding),
         Format::Jpeg => jpeg(picture, encoding, background, notice).map_err(|error| error.to_string()),
         Format::Png => png(picture, notice).map_err(|error| error.to_string()),
     });
@@ -117,16 +118,12 @@ fn jpeg(
     started.finish()
 }
 
-fn webp(picture: &Picture, quality: u8, method: u8) -> Result<Vec<u8>, String> {
-    let mut config = webp::WebPConfig::new().map_err(|()| "another version of libwebp".to_owned())?;
-    config.quality = quality.into();
-    config.method = method.into();
-    // The caller knows how many pictures are under way; an encoder with threads of its own does not.
-    config.thread_level = 0;
-    let layout = if picture.has_alpha { webp::PixelLayout::Rgba } else { webp::PixelLayout::Rgb };
-    let (width_px, height_px) = (picture.size.width_px, picture.size.height_px);
-    let encoder = webp::Encoder::new(&picture.data, layout, width_px, height_px);
-    encoder.encode_advanced(&config).map(|bytes| bytes.to_vec()).map_err(|error| format!("{error:?}"))
+fn webp(picture: &Picture, encoding: &Encoding) -> Result<Vec<u8>, String> {
+    let fidelity = match encoding.lossless {
+        Some(true) => Fidelity::Lossless,
+        Some(false) | None => Fidelity::Lossy { quality: encoding.quality() },
+    };
+    libwebp::encode(picture, fidelity, encoding.method())
 }
 
 fn png(picture: &Picture, notice: Option<&Notice>) -> image::ImageResult<Vec<u8>> {
@@ -172,7 +169,6 @@ mod tests {
             "mozjpeg-sys",
             "libaom-sys",
             "avif-serialize",
-            "webp",
             "libwebp-sys",
             "png",
             "fast_image_resize",

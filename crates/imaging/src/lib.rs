@@ -16,6 +16,7 @@ mod jobs;
 #[cfg(feature = "avif")]
 mod libaom;
 mod libjpeg;
+mod libwebp;
 mod orientation;
 mod pixels;
 mod placeholder;

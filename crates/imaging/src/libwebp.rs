@@ -1,0 +1,220 @@
+//! The one door to libwebp, and all unsafe code that it takes. Owns the lives of its pictures and buffers:
+//! each is freed on every path. Never decides what is encoded how: `encode` does. Sources are not decoded
+//! here, but by a decoder without unsafe code; tests hold that one against libwebp's own.
+#![expect(unsafe_code, reason = "libwebp is a C library")]
+
+use std::ffi::c_int;
+use std::slice;
+
+use libwebp_sys as ffi;
+
+use crate::geometry::Size;
+use crate::pixels::Picture;
+
+/// The longest side that a WebP can have, px.
+const MAX_SIDE_PX: u32 = 16_383;
+
+/// How hard a lossless encoder tries, 0 to 100: what libwebp's own tools set.
+const LOSSLESS_EFFORT: u8 = 75;
+
+/// What an encoder may lose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fidelity {
+    /// Visible pixels stay as they are; the colour of what is fully transparent may change.
+    Lossless,
+    /// 1 to 100.
+    Lossy { quality: u8 },
+}
+
+/// The picture as a still WebP. `method` is effort, 0 to 6.
+///
+/// # Errors
+/// libwebp's words and number for what went wrong.
+pub(crate) fn encode(picture: &Picture, fidelity: Fidelity, method: u8) -> Result<Vec<u8>, String> {
+    let config = config(fidelity, method)?;
+    // Lossy encoding starts from YUV, and then needs no copy as ARGB.
+    let mut raw = RawPicture::import(picture, fidelity == Fidelity::Lossless)?;
+    let mut bytes = Vec::new();
+    raw.0.writer = Some(append);
+    raw.0.custom_ptr = (&raw mut bytes).cast();
+    // SAFETY: both structs were initialised by libwebp, the picture owns its pixels, and `bytes`, which
+    // nothing else touches meanwhile, outlives the call, after which libwebp writes no more.
+    let done = unsafe { ffi::WebPEncode(&config, &mut raw.0) } != 0;
+    if done { Ok(bytes) } else { Err(raw.problem()) }
+}
+
+fn config(fidelity: Fidelity, method: u8) -> Result<ffi::WebPConfig, String> {
+    let mut config = ffi::WebPConfig::new().map_err(|()| "another version of libwebp".to_owned())?;
+    let (lossless, quality) = match fidelity {
+        Fidelity::Lossless => (1, LOSSLESS_EFFORT),
+        Fidelity::Lossy { quality } => (0, quality),
+    };
+    config.lossless = lossless;
+    config.quality = quality.into();
+    config.method = method.into();
+    // The caller knows how many pictures are under way; an encoder with threads of its own does not.
+    config.thread_level = 0;
+    Ok(config)
+}
+
+/// Takes what libwebp has written. Gives 0, which libwebp reports as a failed write, where memory is short.
+extern "C" fn append(data: *const u8, length: usize, picture: *const ffi::WebPPicture) -> c_int {
+    if length == 0 {
+        return 1;
+    }
+    // SAFETY: libwebp calls this within `WebPEncode`, with the picture that it was given, whose
+    // `custom_ptr` is the Vec that `encode` put there, and with `length` bytes that it has written.
+    let (bytes, data) = unsafe {
+        let bytes: *mut Vec<u8> = (*picture).custom_ptr.cast();
+        (&mut *bytes, slice::from_raw_parts(data, length))
+    };
+    // An allocation that fails must not unwind into C.
+    let reserved = bytes.try_reserve(length).is_ok();
+    if reserved {
+        bytes.extend_from_slice(data);
+    }
+    c_int::from(reserved)
+}
+
+/// A picture in libwebp's memory.
+struct RawPicture(ffi::WebPPicture);
+
+impl RawPicture {
+    /// A copy of the pixels, as ARGB or as YUV with alpha where any of them needs it.
+    fn import(picture: &Picture, as_argb: bool) -> Result<Self, String> {
+        let Size { width_px, height_px } = picture.size;
+        let (width, height) = sides(picture.size)?;
+        let channels: u32 = if picture.has_alpha { 4 } else { 3 };
+        let stride = (width_px * channels) as c_int;
+        if picture.data.len() as u64 != u64::from(width_px * channels) * u64::from(height_px) {
+            return Err("the picture has not as many samples as it says".to_owned());
+        }
+        let raw = ffi::WebPPicture::new().map_err(|()| "another version of libwebp".to_owned())?;
+        let mut raw = Self(raw);
+        raw.0.use_argb = c_int::from(as_argb);
+        (raw.0.width, raw.0.height) = (width, height);
+        let import = if picture.has_alpha { ffi::WebPPictureImportRGBA } else { ffi::WebPPictureImportRGB };
+        // SAFETY: the struct was initialised by libwebp and says the size; the data has `height` rows of
+        // `stride` bytes, as checked above, and is only read during the call.
+        let imported = unsafe { import(&mut raw.0, picture.data.as_ptr(), stride) } != 0;
+        if imported { Ok(raw) } else { Err(raw.problem()) }
+    }
+
+    fn problem(&self) -> String {
+        let code = self.0.error_code;
+        format!("{code:?}, error {} of libwebp", code as u32)
+    }
+}
+
+impl Drop for RawPicture {
+    fn drop(&mut self) {
+        // SAFETY: the struct was initialised by libwebp; pixels that it does not have are null, and freed
+        // as such.
+        unsafe { ffi::WebPPictureFree(&mut self.0) }
+    }
+}
+
+/// Width and height as C has them, where a WebP can be as large.
+fn sides(size: Size) -> Result<(c_int, c_int), String> {
+    let Size { width_px, height_px } = size;
+    if width_px.max(height_px) > MAX_SIDE_PX || width_px.min(height_px) == 0 {
+        return Err(format!("{width_px} x {height_px} px, and sides must be from 1 to {MAX_SIDE_PX}"));
+    }
+    Ok((width_px as c_int, height_px as c_int))
+}
+
+/// What libwebp's own decoder makes of a still, as RGBA.
+#[cfg(test)]
+pub(crate) fn reference_decode(bytes: &[u8]) -> Option<(Size, Vec<u8>)> {
+    let (mut width, mut height) = (0, 0);
+    // SAFETY: the bytes are only read during the call; what it returns is null or `width * height` pixels
+    // of 4 bytes, to be freed by `WebPFree`.
+    unsafe {
+        let data = ffi::WebPDecodeRGBA(bytes.as_ptr(), bytes.len(), &mut width, &mut height);
+        if data.is_null() {
+            return None;
+        }
+        let size = Size::new(width as u32, height as u32);
+        let pixels = slice::from_raw_parts(data, size.pixels() as usize * 4).to_vec();
+        ffi::WebPFree(data.cast());
+        Some((size, pixels))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::quadrants;
+
+    const LOSSY: Fidelity = Fidelity::Lossy { quality: 80 };
+
+    /// Every pixel another, with alpha from end to end.
+    fn gradient(width_px: u32, height_px: u32) -> Picture {
+        let pixel = |index: u32| {
+            let (x, y) = (index % width_px, index / width_px);
+            [x, y, x ^ y, (x * 255).div_ceil(width_px)].map(|sample| sample as u8)
+        };
+        let data = (0..width_px * height_px).flat_map(pixel).collect();
+        Picture { size: Size::new(width_px, height_px), has_alpha: true, data }
+    }
+
+    #[test]
+    fn lossless_keeps_every_visible_pixel() {
+        let picture = gradient(300, 200);
+        let (size, pixels) = reference_decode(&encode(&picture, Fidelity::Lossless, 4).unwrap()).unwrap();
+        assert_eq!(size, picture.size);
+        let visible = |pixel: &[u8; 4]| if pixel[3] == 0 { [0; 4] } else { *pixel };
+        assert!(pixels.as_chunks().0.iter().map(visible).eq(picture.data.as_chunks().0.iter().map(visible)));
+    }
+
+    #[test]
+    fn lossy_comes_close_and_is_smaller_at_lower_quality() {
+        let picture = quadrants(64, 48);
+        let (_, pixels) = reference_decode(&encode(&picture, LOSSY, 4).unwrap()).unwrap();
+        assert!(pixels[0] > 240 && pixels[1] < 16 && pixels[2] < 16, "red: {:?}", &pixels[..4]);
+        let picture = gradient(300, 200);
+        let at = |quality| encode(&picture, Fidelity::Lossy { quality }, 4).unwrap().len();
+        assert!(at(20) < at(60) && at(60) < at(95));
+    }
+
+    #[test]
+    fn alpha_is_kept_where_there_is_any_and_not_written_where_there_is_none() {
+        for fidelity in [LOSSY, Fidelity::Lossless] {
+            let picture = gradient(300, 200);
+            let (_, pixels) = reference_decode(&encode(&picture, fidelity, 4).unwrap()).unwrap();
+            let alpha = |pixels: &[u8]| pixels.iter().skip(3).step_by(4).copied().collect::<Vec<_>>();
+            assert_eq!(alpha(&pixels), alpha(&picture.data));
+        }
+        let opaque = Picture { size: Size::new(2, 2), has_alpha: true, data: vec![255; 16] };
+        assert_eq!(&encode(&opaque, LOSSY, 4).unwrap()[12..16], b"VP8 ");
+    }
+
+    #[test]
+    fn sides_are_taken_to_the_last_pixel_that_the_format_can_hold() {
+        let line = |width_px: u32| Picture {
+            size: Size::new(width_px, 1),
+            has_alpha: false,
+            data: vec![9; width_px as usize * 3],
+        };
+        for fidelity in [LOSSY, Fidelity::Lossless] {
+            let (size, _) = reference_decode(&encode(&line(16_383), fidelity, 0).unwrap()).unwrap();
+            assert_eq!(size, Size::new(16_383, 1));
+            assert!(encode(&line(16_384), fidelity, 0).unwrap_err().contains("from 1 to 16383"));
+            assert!(encode(&line(0), fidelity, 0).is_err());
+        }
+    }
+
+    #[test]
+    fn pixels_that_do_not_match_their_size_are_refused() {
+        for length in [0, 11, 13] {
+            let picture = Picture { size: Size::new(2, 2), has_alpha: false, data: vec![0; length] };
+            encode(&picture, LOSSY, 4).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_by_libwebps_name_and_number() {
+        let error = encode(&quadrants(8, 8), LOSSY, 7).unwrap_err();
+        assert_eq!(error, "VP8_ENC_ERROR_INVALID_CONFIGURATION, error 4 of libwebp");
+    }
+}
