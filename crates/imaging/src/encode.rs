@@ -16,6 +16,7 @@ use mozjpeg::Marker;
 use crate::copyright::Notice;
 use crate::error::Error;
 use crate::fit::within;
+use crate::graphics::is_graphic;
 use crate::guard::contained;
 use crate::libwebp::{self, Fidelity};
 use crate::pixels::Picture;
@@ -27,10 +28,17 @@ use crate::pixels::Picture;
 pub const ENCODERS: &str = "2; mozjpeg-sys 2.2.3: fastest, optimised Huffman, 4:2:0; \
     libaom-sys 0.17.2+libaom.3.11.0: speed 9, all-intra, 4:2:0, quantiser matrices 2 to 10, alpha at 8; \
     avif-serialize 0.8.9; \
-    libwebp-sys 0.14.4: lossy, lossless at effort 75; png 0.18.1: default, adaptive filter; \
+    libwebp-sys 0.14.4: lossy, graphics lossless at effort 75; png 0.18.1: default, adaptive filter; \
     fast_image_resize 6.1.0: Lanczos 3, gamma space; \
     moxcms 0.8.1: ICC, H.273 and gamma at the samples' depth, 203 cd/m² at 0.8 of white; \
     image 0.25.10, image-webp 0.2.4, gif 0.14.2; thumbhash 0.1.0; re_rav1d 0.1.3";
+
+/// The quality from which on a lossy WebP of a graphic can hardly be told from the graphic: one that is no
+/// larger without any loss is stored so.
+const FAITHFUL_QUALITY: u8 = 95;
+
+/// A graphic that takes no more than a byte for as many pixels without any loss is not worth another try.
+const PIXELS_PER_SMALL_BYTE: u64 = 32;
 
 /// Refuses a recipe that needs an encoder which this build lacks.
 ///
@@ -68,7 +76,10 @@ pub(crate) fn encode_within(
 ) -> Result<Arc<[u8]>, Error> {
     let Some(max_bytes) = max_bytes else { return encode(picture, encoding, background, notice) };
     within(max_bytes, encoding.quality(), |quality| {
-        encode(picture, &Encoding { quality: Some(quality), ..encoding.clone() }, background, notice)
+        // A graphic that is too large without loss is made smaller with some.
+        let lossless = if quality == encoding.quality() { encoding.lossless } else { Some(false) };
+        let encoding = Encoding { quality: Some(quality), lossless, ..encoding.clone() };
+        encode(picture, &encoding, background, notice)
     })
 }
 
@@ -119,11 +130,21 @@ fn jpeg(
 }
 
 fn webp(picture: &Picture, encoding: &Encoding) -> Result<Vec<u8>, String> {
-    let fidelity = match encoding.lossless {
-        Some(true) => Fidelity::Lossless,
-        Some(false) | None => Fidelity::Lossy { quality: encoding.quality() },
-    };
-    libwebp::encode(picture, fidelity, encoding.method())
+    let method = encoding.method();
+    let lossy = |quality| libwebp::encode(picture, Fidelity::Lossy { quality }, method);
+    let lossless = || libwebp::encode(picture, Fidelity::Lossless, method);
+    match encoding.lossless {
+        Some(true) => lossless(),
+        None if is_graphic(picture) => {
+            let exact = lossless()?;
+            if exact.len() as u64 * PIXELS_PER_SMALL_BYTE <= picture.size.pixels() {
+                return Ok(exact);
+            }
+            let close = lossy(encoding.quality().max(FAITHFUL_QUALITY))?;
+            if exact.len() <= close.len() { Ok(exact) } else { lossy(encoding.quality()) }
+        }
+        Some(false) | None => lossy(encoding.quality()),
+    }
 }
 
 fn png(picture: &Picture, notice: Option<&Notice>) -> image::ImageResult<Vec<u8>> {
@@ -159,7 +180,7 @@ fn flattened(picture: &Picture, background: Color) -> Cow<'_, [u8]> {
 mod tests {
     use super::*;
     use crate::geometry::Size;
-    use crate::testing::quadrants;
+    use crate::testing::{drawn, logo, quadrants, screenshot};
 
     /// Read at run time: the lock file is not part of this crate.
     #[test]
@@ -253,6 +274,22 @@ mod tests {
             assert_eq!(size(Some(whole)), whole, "{format}");
             let limit = whole * 3 / 4;
             assert!((limit / 2..=limit).contains(&size(Some(limit))), "{format}: {}", size(Some(limit)));
+        }
+    }
+
+    #[test]
+    fn a_graphic_is_lossless_a_photo_is_not_and_the_recipe_can_force_either() {
+        let photo = drawn(200, 150, |x, y| [(x * y) as u8, (x ^ y) as u8, (x * 31 + y * 17) as u8, 255]);
+        for (picture, lossless, expected) in [
+            (screenshot(400, 300), None, true),
+            (screenshot(400, 300), Some(false), false),
+            (logo(200), None, true),
+            (photo.clone(), None, false),
+            (photo, Some(true), true),
+        ] {
+            let encoding = Encoding { lossless, ..Encoding::new(Format::Webp) };
+            let bytes = encode(&picture, &encoding, Color::default(), None).unwrap();
+            assert_eq!(&bytes[12..16] == b"VP8L", expected, "{lossless:?} {:?}", picture.size);
         }
     }
 }

@@ -10,6 +10,7 @@ mod encode;
 mod error;
 mod fit;
 mod geometry;
+mod graphics;
 mod guard;
 mod heif;
 mod jobs;

@@ -144,7 +144,7 @@ pub(crate) fn reference_decode(bytes: &[u8]) -> Option<(Size, Vec<u8>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::quadrants;
+    use crate::testing::{quadrants, screenshot};
 
     const LOSSY: Fidelity = Fidelity::Lossy { quality: 80 };
 
@@ -216,5 +216,40 @@ mod tests {
     fn an_error_is_told_by_libwebps_name_and_number() {
         let error = encode(&quadrants(8, 8), LOSSY, 7).unwrap_err();
         assert_eq!(error, "VP8_ENC_ERROR_INVALID_CONFIGURATION, error 4 of libwebp");
+    }
+
+    /// The corpus, where there is one, and what we encode.
+    fn stills() -> Vec<(String, Vec<u8>)> {
+        let mut all = Vec::new();
+        for (index, picture) in
+            [quadrants(301, 203), gradient(255, 127), screenshot(400, 300)].iter().enumerate()
+        {
+            for quality in [5, 50, 80, 100] {
+                let bytes = encode(picture, Fidelity::Lossy { quality }, 4).unwrap();
+                all.push((format!("{index} at {quality}"), bytes));
+            }
+            all.push((format!("{index} lossless"), encode(picture, Fidelity::Lossless, 4).unwrap()));
+        }
+        let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/webp");
+        for entry in std::fs::read_dir(&corpus).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "webp") {
+                all.push((path.display().to_string(), std::fs::read(&path).unwrap()));
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn the_decoder_without_unsafe_code_shows_what_libwebps_own_shows() {
+        for (name, bytes) in stills() {
+            // Of an animation it decodes nothing.
+            let Some((size, expected)) = reference_decode(&bytes) else { continue };
+            let decoder = image::codecs::webp::WebPDecoder::new(std::io::Cursor::new(&bytes)).unwrap();
+            let found = image::DynamicImage::from_decoder(decoder).unwrap().into_rgba8();
+            assert_eq!(found.dimensions(), (size.width_px, size.height_px), "{name}");
+            // Not a sample differs: chroma is interpolated alike, and rounded alike.
+            assert!(*found.as_raw() == expected, "{name}");
+        }
     }
 }

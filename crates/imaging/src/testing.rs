@@ -23,6 +23,35 @@ pub fn quadrants(width_px: u32, height_px: u32) -> Picture {
     Picture { size: Size::new(width_px, height_px), has_alpha: false, data }
 }
 
+/// A picture with alpha, pixel by pixel.
+pub fn drawn(width_px: u32, height_px: u32, pixel: impl Fn(u32, u32) -> [u8; 4]) -> Picture {
+    let data =
+        (0..width_px * height_px).flat_map(|index| pixel(index % width_px, index / width_px)).collect();
+    Picture { size: Size::new(width_px, height_px), has_alpha: true, data }
+}
+
+/// A window with a bar, buttons and lines of what could be text.
+pub fn screenshot(width_px: u32, height_px: u32) -> Picture {
+    drawn(width_px, height_px, |x, y| {
+        let is_ink = (x / 2 * 7919 + y / 20 * 104_729 + x / 9 * y % 20) % 5 < 2;
+        match (x * 5 / width_px, y) {
+            (_, 0..40) => [43, 58, 85, 255],
+            (0, _) if y % 50 > 15 => [51, 102, (y / 50 * 40) as u8, 255],
+            (1.., _) if y % 20 > 8 && x % 9 > 1 && is_ink => [48, 52, 59, 255],
+            _ => [250, 250, 252, 255],
+        }
+    })
+}
+
+/// A disc with a smooth edge on nothing.
+pub fn logo(side_px: u32) -> Picture {
+    drawn(side_px, side_px, |x, y| {
+        let from_centre = |at: u32| f64::from(at) - f64::from(side_px) / 2.0;
+        let distance = f64::from(side_px) * 0.45 - from_centre(x).hypot(from_centre(y));
+        [228, 87, 46, (distance.clamp(0.0, 1.0) * 255.0) as u8]
+    })
+}
+
 /// The pixels of an encoded PNG.
 pub fn shown(png: &[u8]) -> image::RgbImage {
     let decoder = image::codecs::png::PngDecoder::new(std::io::Cursor::new(png)).unwrap();
