@@ -81,7 +81,7 @@ fn ci(features: &[&str], args: &[String]) -> Result<(), String> {
     let checks = &["licenses", "bans", "sources"];
     cargo(&[&["deny", "--all-features", "check"], checks], &[])?;
     // By the same rules, of which some concern crates that the fuzzers do not have.
-    let fuzz = &["--manifest-path", "fuzz/Cargo.toml", "--config", "deny.toml"];
+    let fuzz = &["--locked", "--manifest-path", "fuzz/Cargo.toml", "--config", "deny.toml"];
     cargo(&[&["deny", "--all-features"], fuzz, &["check", "--allow", "unmatched-skip"], checks], &[])
 }
 
