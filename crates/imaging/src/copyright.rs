@@ -324,7 +324,7 @@ mod tests {
     fn rendered(bytes: &[u8], keeps: bool) -> Vec<(Format, Vec<u8>)> {
         let recipe = format!(
             "keep_copyright = {keeps}\n[[rendition]]\nname = \"a\"\nwidth = 32\n\
-             formats = [{{ format = \"jpeg\" }}, {{ format = \"png\" }}, {{ format = \"webp\" }}]"
+             formats = [{{ format = \"jpeg\" }}, {{ format = \"png\" }}, {{ format = \"webp\", lossless = false }}]"
         );
         let probe = probe(bytes, &Limits::default()).unwrap();
         let mut files = Vec::new();

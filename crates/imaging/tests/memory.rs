@@ -94,13 +94,13 @@ fn no_bomb_in_a_png_takes_more_than_a_few_megabytes_or_longer_than_a_moment() {
         ("plain", png(8, &[], &image), false),
         ("100 000 px square", png(100_000, &[], &image), true),
         ("10 000 px square, and no more than a row", png(10_000, &[], &image), true),
-        ("a profile of 1 GiB", png(8, &[chunk(b"iCCP", &named)], &image), false),
+        ("a profile of 1 GiB", png(8, &[chunk(b"iCCP", &named)], &image), true),
         ("a profile of 5 MiB as it is", png(8, &[chunk(b"iCCP", &[0; 5 * MIB])], &image), true),
-        ("a text of 1 GiB", png(8, &[chunk(b"zTXt", &named)], &image), false),
-        ("a text of 1 GiB, with its language", png(8, &[chunk(b"iTXt", &international)], &image), false),
-        ("many texts", png(8, &vec![chunk(b"zTXt", &named); 4], &image), false),
+        ("a text of 1 GiB", png(8, &[chunk(b"zTXt", &named)], &image), true),
+        ("a text of 1 GiB, with its language", png(8, &[chunk(b"iTXt", &international)], &image), true),
+        ("many texts", png(8, &vec![chunk(b"zTXt", &named); 4], &image), true),
         ("EXIF of 5 MiB", png(8, &[chunk(b"eXIf", &exif)], &image), true),
-        ("1 GiB of image data for 64 px", png(8, &[], &bomb), false),
+        ("1 GiB of image data for 64 px", png(8, &[], &bomb), true),
         ("a signature", b"\x89PNG\r\n\x1a\n".to_vec(), true),
     ] {
         let (outcome, peak_bytes, took) = measured(&bytes);

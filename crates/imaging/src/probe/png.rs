@@ -1,6 +1,12 @@
-//! A PNG's header. Owns what is told of it before its image data; never inflates anything of that.
+//! A PNG's header, and what its other chunks claim to hold. Owns the refusal of bombs, whose few bytes
+//! inflate to many; never inflates image data, nor keeps what it inflates.
 
-use super::{Header, Layout};
+use std::io::Read;
+
+use contract::MediaType;
+use flate2::read::ZlibDecoder;
+
+use super::{Header, Layout, OVERHEAD_BYTES};
 use crate::decode::png;
 use crate::error::Error;
 use crate::geometry::Size;
@@ -16,9 +22,11 @@ pub(super) fn read_header(bytes: &[u8]) -> Result<Header, Error> {
         let layout = Layout::Raster { channels: 1, sample_bytes: 1, decoder_bytes: 0 };
         return Ok(Header { size, orientation: Orientation::default(), layout });
     }
+    check_metadata(bytes)?;
     let reader = png::open(bytes)?;
     let (channels, wide) = png::layout(&reader);
     let info = reader.info();
+    check_image_data(bytes, info.raw_row_length() as u64 * u64::from(info.height))?;
     let layout = Layout::Raster {
         channels: channels.count() as u8,
         sample_bytes: if wide { 2 } else { 1 },
@@ -28,6 +36,48 @@ pub(super) fn read_header(bytes: &[u8]) -> Result<Header, Error> {
     let orientation = info.exif_metadata.as_deref().and_then(image::metadata::Orientation::from_exif_chunk);
     let orientation = orientation.map(Orientation::from).unwrap_or_default();
     Ok(Header { size: Size::new(info.width, info.height), orientation, layout })
+}
+
+/// Refuses texts and profiles that together inflate to more than any honest file's. Nobody is shown
+/// them, but a reader that keeps them would run out of memory.
+fn check_metadata(bytes: &[u8]) -> Result<(), Error> {
+    let limit_bytes = OVERHEAD_BYTES;
+    let mut left_bytes = limit_bytes;
+    let mut buffer = [0; 16 * 1024];
+    for (name, payload) in Chunks::new(bytes).into_iter().flatten() {
+        let Some(deflated) = deflated(name, payload) else { continue };
+        let mut inflated = ZlibDecoder::new(deflated);
+        // What cannot be inflated says nothing of the pixels.
+        while let Ok(count @ 1..) = inflated.read(&mut buffer) {
+            let left = left_bytes.checked_sub(count as u64);
+            left_bytes = left.ok_or(Error::MetadataTooLarge { limit_bytes })?;
+        }
+    }
+    Ok(())
+}
+
+/// The zlib stream of a chunk that has one. PNG, third edition, 11.3: a text that ends with 0 in front,
+/// then the method; iTXt has a flag before that, and two more texts behind.
+fn deflated<'a>(name: &[u8; 4], payload: &'a [u8]) -> Option<&'a [u8]> {
+    let behind_text = |bytes: &'a [u8]| bytes.split_at_checked(bytes.iter().position(|byte| *byte == 0)? + 1);
+    let (_, rest) = behind_text(payload)?;
+    match (name, rest) {
+        (b"zTXt" | b"iCCP", [_, stream @ ..]) => Some(stream),
+        (b"iTXt", [1, _, rest @ ..]) => Some(behind_text(behind_text(rest)?.1)?.1),
+        _ => None,
+    }
+}
+
+/// Refuses image data that takes more room deflated than all rows do as they are. `row_bytes` are those
+/// of all rows; passes of an interlaced picture begin more of them.
+fn check_image_data(bytes: &[u8], row_bytes: u64) -> Result<(), Error> {
+    const SLACK_BYTES: u64 = 64 * 1024;
+    let parts = Chunks::new(bytes).into_iter().flatten().filter(|(name, _)| *name == b"IDAT");
+    let deflated_bytes: u64 = parts.map(|(_, payload)| payload.len() as u64).sum();
+    if deflated_bytes > row_bytes.saturating_mul(2).saturating_add(SLACK_BYTES) {
+        return Err(Error::corrupt(MediaType::Png, "it has far more image data than pixels"));
+    }
+    Ok(())
 }
 
 /// The EXIF block, wherever in the file.
