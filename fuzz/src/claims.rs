@@ -69,8 +69,8 @@ fn recipes(texts: &[&str]) -> Vec<Recipe> {
 }
 
 /// Imaging's two calls, and nothing else of it, are made here.
-fn probed(bytes: &[u8], _recipe: &Recipe) -> Result<Probe, Error> {
-    imaging::probe(bytes, &LIMITS)
+fn probed(bytes: &[u8], recipe: &Recipe) -> Result<Probe, Error> {
+    imaging::probe(bytes, &LIMITS, recipe)
 }
 
 fn rendered(bytes: &[u8], probe: &Probe, recipe: &Recipe) -> Result<Vec<Encoded>, Error> {

@@ -208,7 +208,7 @@ impl Job<'_> {
         size_px: &mut Option<(u32, u32)>,
     ) -> Result<(Vec<Rendition>, Placeholder), Failure> {
         judge::size(source.size_bytes, &self.limits)?;
-        let probe = judge::header(source.declared, bytes, &self.limits)?;
+        let probe = judge::header(source.declared, bytes, &self.limits, &self.recipe)?;
         *size_px = Some((probe.width_px, probe.height_px));
         let revision = self.revision(source);
         let mut made = Vec::new();

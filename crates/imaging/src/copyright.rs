@@ -132,10 +132,10 @@ fn printable(value: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::probe;
     use crate::render::render;
+    use crate::testing::probed;
     use crate::testing::{HandmadeJpeg, exif_block, jpeg, png, png_with, quadrants, segment, webp};
-    use contract::{Format, Limits, Recipe};
+    use contract::{Format, Recipe};
     use flate2::{Compression, write::ZlibEncoder};
     use std::io::Write;
     use std::ops::ControlFlow;
@@ -326,7 +326,7 @@ mod tests {
             "keep_copyright = {keeps}\n[[rendition]]\nname = \"a\"\nwidth = 32\n\
              formats = [{{ format = \"jpeg\" }}, {{ format = \"png\" }}, {{ format = \"webp\", lossless = false }}]"
         );
-        let probe = probe(bytes, &Limits::default()).unwrap();
+        let probe = probed(bytes).unwrap();
         let mut files = Vec::new();
         render(bytes, &probe, &Recipe::parse(&recipe).unwrap(), 1, &mut |file| {
             files.push((file.format, file.bytes.to_vec()));

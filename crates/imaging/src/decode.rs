@@ -2,6 +2,7 @@
 //! where the format can; never converts colours or turns anything: on small pictures that is cheaper.
 
 mod avif;
+pub(crate) mod frames;
 mod jpeg;
 pub(crate) mod png;
 pub(crate) mod raster;

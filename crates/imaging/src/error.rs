@@ -18,6 +18,13 @@ pub enum Error {
     TooManyPixels { width_px: u32, height_px: u32, pixels: u64, limit: u64 },
     #[error("the image is {width_px} x {height_px} px, and no side may be longer than {limit_px} px")]
     SideTooLong { width_px: u32, height_px: u32, limit_px: u32 },
+    /// Of an animation whose frames are all asked for.
+    #[error("the animation has {frames} frames, more than the {limit} that are accepted")]
+    TooManyFrames { frames: u32, limit: u32 },
+    #[error(
+        "the animation's {frames} frames have {pixels} pixels together, more than the {limit} that are accepted"
+    )]
+    TooManyFramePixels { frames: u32, pixels: u64, limit: u64 },
     #[error("decoding the image takes {needed_bytes} bytes of memory, more than the {limit_bytes} there are")]
     TooMuchMemory { needed_bytes: u64, limit_bytes: u64 },
     /// A decoder met its own ceiling: what surrounds the pixels is larger than any honest file's.
@@ -43,7 +50,10 @@ impl Error {
         let code = match self {
             Self::Empty => RejectionCode::Empty,
             Self::Unsupported { .. } | Self::Unknown => RejectionCode::UnsupportedType,
-            Self::TooManyPixels { .. } | Self::SideTooLong { .. } => RejectionCode::TooManyPixels,
+            Self::TooManyPixels { .. } | Self::SideTooLong { .. } | Self::TooManyFramePixels { .. } => {
+                RejectionCode::TooManyPixels
+            }
+            Self::TooManyFrames { .. } => RejectionCode::TooManyFrames,
             Self::TooMuchMemory { .. } | Self::MetadataTooLarge { .. } => RejectionCode::TooMuchMemory,
             Self::Corrupt { .. } => RejectionCode::Corrupt,
             Self::Encoder { .. } | Self::Resize { .. } => return None,
@@ -96,6 +106,20 @@ mod tests {
             (
                 Error::SideTooLong { width_px: 20, height_px: 10, limit_px: 19 },
                 Some((Code::TooManyPixels, "The image is 20 x 10 px, and no side may be longer than 19 px.")),
+            ),
+            (
+                Error::TooManyFrames { frames: 61, limit: 60 },
+                Some((
+                    Code::TooManyFrames,
+                    "The animation has 61 frames, more than the 60 that are accepted.",
+                )),
+            ),
+            (
+                Error::TooManyFramePixels { frames: 2, pixels: 20, limit: 19 },
+                Some((
+                    Code::TooManyPixels,
+                    "The animation's 2 frames have 20 pixels together, more than the 19 that are accepted.",
+                )),
             ),
             (
                 Error::TooMuchMemory { needed_bytes: 8, limit_bytes: 7 },

@@ -1,6 +1,7 @@
 //! Bytes in, bytes out: judges a source by its header, decodes it once and makes every rendition of a
 //! recipe. Never does I/O, reads the environment, leaves a thread behind or knows AWS; CI checks its tree.
 
+mod animation;
 mod av1;
 mod avif;
 mod colour;
@@ -24,6 +25,7 @@ mod placeholder;
 mod probe;
 mod render;
 mod resize;
+mod riff;
 mod sniff;
 #[cfg(test)]
 mod testing;

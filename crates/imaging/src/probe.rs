@@ -2,15 +2,17 @@
 //! take; never decodes a pixel, nor allocates more than metadata needs.
 
 mod avif;
+mod gif;
 mod jpeg;
 mod png;
 mod webp;
 
-use contract::{Limits, MediaType};
+use contract::{Limits, MediaType, Recipe};
 
 use crate::decode::raster;
 use crate::error::Error;
 use crate::geometry::Size;
+use crate::jobs::{Job, jobs};
 use crate::orientation::Orientation;
 use crate::sniff::{Sniffed, sniff};
 
@@ -27,10 +29,15 @@ pub struct Probe {
     pub width_px: u32,
     pub height_px: u32,
     pub orientation: Orientation,
+    /// How many are looked at: 1, unless the recipe asks for all frames of an animation.
+    pub frames: u32,
     /// At most this much memory is taken at once to decode and resize, beyond the source's own bytes and
-    /// what an encoder takes; whatever the recipe.
+    /// what an encoder takes; whatever the recipe makes of stills. What the encoders of an animation keep
+    /// from frame to frame is counted.
     pub decode_memory_bytes: u64,
     pub(crate) layout: Layout,
+    /// How often an animation is played, as WebP says it: 0 for ever.
+    pub(crate) loop_count: u16,
 }
 
 impl Probe {
@@ -81,13 +88,36 @@ pub(crate) struct Header {
     layout: Layout,
 }
 
-/// Reads the header only, and enforces the limits before any pixel is allocated.
+/// What a container's blocks say of the frames in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Survey {
+    frames: u32,
+    loop_count: u16,
+    /// Of all frames as they are stored: each may be a part of the canvas, or of a GIF more than that.
+    pixels: u64,
+    largest_pixels: u64,
+    /// Compressed.
+    largest_bytes: u64,
+}
+
+impl Survey {
+    fn add(&mut self, pixels: u64, bytes: usize) {
+        self.frames = self.frames.saturating_add(1);
+        self.pixels = self.pixels.saturating_add(pixels);
+        self.largest_pixels = self.largest_pixels.max(pixels);
+        self.largest_bytes = self.largest_bytes.max(bytes as u64);
+    }
+}
+
+/// Reads the header only, and enforces the limits before any pixel is allocated. Frames beyond the first
+/// count where the recipe asks for them.
 ///
 /// # Errors
 /// [`Error::Empty`], [`Error::Unknown`] or [`Error::Unsupported`] by the first bytes;
 /// [`Error::Corrupt`] where there is no header to read; [`Error::SideTooLong`],
-/// [`Error::TooManyPixels`], [`Error::TooMuchMemory`] or [`Error::MetadataTooLarge`] by what it says.
-pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Probe, Error> {
+/// [`Error::TooManyPixels`], [`Error::TooMuchMemory`] or [`Error::MetadataTooLarge`] by what it says;
+/// [`Error::TooManyFrames`] or [`Error::TooManyFramePixels`] of an animation.
+pub fn probe(bytes: &[u8], limits: &Limits, recipe: &Recipe) -> Result<Probe, Error> {
     let media_type = match sniff(bytes) {
         Sniffed::Known(media_type) => media_type,
         Sniffed::Named(what) => return Err(Error::Unsupported { what }),
@@ -99,14 +129,42 @@ pub fn probe(bytes: &[u8], limits: &Limits) -> Result<Probe, Error> {
     if let Layout::Avif { coded, .. } = header.layout {
         check_size(coded, limits)?;
     }
-    let decode_memory_bytes = decode_memory_bytes(&header);
+    let animation = survey_animation(bytes, media_type, recipe)?;
+    if let Some(survey) = &animation {
+        check_frames(survey, header.size, limits)?;
+    }
+    let decode_memory_bytes = memory_bytes(&header, animation.as_ref(), recipe);
     if decode_memory_bytes > limits.max_decode_bytes {
         let limit_bytes = limits.max_decode_bytes;
         return Err(Error::TooMuchMemory { needed_bytes: decode_memory_bytes, limit_bytes });
     }
     let Size { width_px, height_px } = header.orientation.turned(header.size);
     let Header { orientation, layout, .. } = header;
-    Ok(Probe { media_type, width_px, height_px, orientation, decode_memory_bytes, layout })
+    let (frames, loop_count) = animation.map_or((1, 0), |survey| (survey.frames, survey.loop_count));
+    Ok(Probe {
+        media_type,
+        width_px,
+        height_px,
+        orientation,
+        frames,
+        decode_memory_bytes,
+        layout,
+        loop_count,
+    })
+}
+
+/// The frames, where there are several and the recipe asks for them. A GIF's blocks are walked in any case:
+/// nothing else tells that it is cut off, as a WebP's first bytes do.
+fn survey_animation(bytes: &[u8], media_type: MediaType, recipe: &Recipe) -> Result<Option<Survey>, Error> {
+    let is_wanted =
+        recipe.renditions.iter().any(|spec| recipe.formats_of(spec).iter().any(|encoding| encoding.animated));
+    let survey = match media_type {
+        MediaType::Gif => gif::survey(bytes)?,
+        MediaType::Webp if is_wanted => webp::survey(bytes)?,
+        // An animated PNG has a picture for those who know none, and that is taken.
+        MediaType::Webp | MediaType::Jpeg | MediaType::Png | MediaType::Avif => return Ok(None),
+    };
+    Ok((is_wanted && survey.frames > 1).then_some(survey))
 }
 
 fn read_header(bytes: &[u8], media_type: MediaType) -> Result<Header, Error> {
@@ -165,6 +223,44 @@ fn check_size(size: Size, limits: &Limits) -> Result<(), Error> {
     Ok(())
 }
 
+/// All frames together may have as many pixels as one picture: the larger of what is decoded, and of what
+/// is resized, which is the whole canvas for each.
+fn check_frames(survey: &Survey, canvas: Size, limits: &Limits) -> Result<(), Error> {
+    let frames = survey.frames;
+    if frames > limits.max_frames {
+        return Err(Error::TooManyFrames { frames, limit: limits.max_frames });
+    }
+    let pixels = survey.pixels.max(canvas.pixels().saturating_mul(frames.into()));
+    if pixels > limits.max_pixels {
+        return Err(Error::TooManyFramePixels { frames, pixels, limit: limits.max_pixels });
+    }
+    Ok(())
+}
+
+/// The larger of what the first frame takes and what all frames do: one comes after the other.
+fn memory_bytes(header: &Header, animation: Option<&Survey>, recipe: &Recipe) -> u64 {
+    let still = decode_memory_bytes(header);
+    animation.map_or(still, |survey| {
+        still.max(animation_memory_bytes(header.size, survey, &jobs(header.size, header.orientation, recipe)))
+    })
+}
+
+/// The canvas, and what a frame covers of it; the frame while it is decoded, at worst as a WebP of its own
+/// with alpha, and its compressed bytes again; or the copies that resizing the canvas takes. Beside that, what
+/// encoders keep: three canvases each, and one frame more in the one that is at work.
+fn animation_memory_bytes(canvas: Size, survey: &Survey, jobs: &[Job]) -> u64 {
+    let canvases = 2 * 4 * canvas.pixels();
+    let decoding = survey.largest_pixels.saturating_mul(4 + 7).saturating_add(survey.largest_bytes);
+    let resizing = 2 * 4 * canvas.pixels();
+    let animated = |job: &&Job| job.outputs.iter().any(|output| output.encoding.animated);
+    let kept = |job: &Job| {
+        let encoders = job.outputs.iter().filter(|output| output.encoding.animated).count() as u64;
+        (3 * encoders + 1) * 4 * job.geometry.target.pixels()
+    };
+    let encoders: u64 = jobs.iter().filter(animated).map(kept).sum();
+    OVERHEAD_BYTES.saturating_add(canvases + encoders).saturating_add(decoding.max(resizing))
+}
+
 /// The larger of two peaks: while decoding, and while the largest rendition is made. That may be as large
 /// as the source, so beside the decoded pixels there may be two copies of it: resizing has one between
 /// its two passes, and colour and orientation each make the next from the last.
@@ -199,12 +295,12 @@ mod tests {
             (gif(&picture), MediaType::Gif),
             (webp(&picture), MediaType::Webp),
         ] {
-            let probe = probe(&bytes, &Limits::default()).unwrap();
+            let probe = probe(&bytes, &Limits::default(), &Recipe::default()).unwrap();
             assert_eq!((probe.media_type, probe.width_px, probe.height_px), (media_type, 64, 48));
             assert_eq!(probe.orientation, Orientation::default());
         }
         for bytes in [with_exif(&jpeg(&picture), 6), png(&picture, Some(6))] {
-            let probe = probe(&bytes, &Limits::default()).unwrap();
+            let probe = probe(&bytes, &Limits::default(), &Recipe::default()).unwrap();
             assert_eq!((probe.width_px, probe.height_px), (48, 64));
             assert_eq!(probe.stored(), Size::new(64, 48));
         }
@@ -213,22 +309,26 @@ mod tests {
     #[test]
     fn each_limit_holds_to_the_last_pixel_and_byte() {
         for bytes in [jpeg(&quadrants(64, 48)), png(&quadrants(64, 48), Some(8)), gif(&quadrants(64, 48))] {
-            let needed_bytes = probe(&bytes, &Limits::default()).unwrap().decode_memory_bytes;
+            let needed_bytes =
+                probe(&bytes, &Limits::default(), &Recipe::default()).unwrap().decode_memory_bytes;
             let exact = Limits {
                 max_pixels: 64 * 48,
                 max_side_px: 64,
                 max_decode_bytes: needed_bytes,
                 ..Limits::default()
             };
-            probe(&bytes, &exact).unwrap();
+            probe(&bytes, &exact, &Recipe::default()).unwrap();
 
-            let error = probe(&bytes, &Limits { max_pixels: 64 * 48 - 1, ..exact.clone() }).unwrap_err();
+            let error =
+                probe(&bytes, &Limits { max_pixels: 64 * 48 - 1, ..exact.clone() }, &Recipe::default())
+                    .unwrap_err();
             assert!(matches!(error, Error::TooManyPixels { pixels: 3072, limit: 3071, .. }), "{error}");
-            let error = probe(&bytes, &Limits { max_side_px: 63, ..exact.clone() }).unwrap_err();
+            let error =
+                probe(&bytes, &Limits { max_side_px: 63, ..exact.clone() }, &Recipe::default()).unwrap_err();
             assert!(matches!(error, Error::SideTooLong { limit_px: 63, .. }), "{error}");
             let less = Limits { max_decode_bytes: needed_bytes - 1, ..exact };
             assert_eq!(
-                probe(&bytes, &less),
+                probe(&bytes, &less, &Recipe::default()),
                 Err(Error::TooMuchMemory { needed_bytes, limit_bytes: needed_bytes - 1 })
             );
         }
@@ -240,24 +340,27 @@ mod tests {
             b"\xff\xd8\xff\xc0\0\x11\x08\xfd\xe8\xfd\xe8\x03\x01\x11\0\x02\x11\0\x03\x11\0\xff\xda\0\x02";
         let gif = b"GIF89a\xe8\xfd\xe8\xfd\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0";
         for bytes in [jpeg.as_slice(), gif] {
-            let error = probe(bytes, &Limits::default()).unwrap_err();
+            let error = probe(bytes, &Limits::default(), &Recipe::default()).unwrap_err();
             assert!(matches!(error, Error::SideTooLong { width_px: 65_000, .. }), "{error}");
             let any_side = Limits { max_side_px: 65_535, ..Limits::default() };
-            let error = probe(bytes, &any_side).unwrap_err();
+            let error = probe(bytes, &any_side, &Recipe::default()).unwrap_err();
             assert!(matches!(error, Error::TooManyPixels { pixels: 4_225_000_000, .. }), "{error}");
         }
         let png = crate::testing::png_header(65_000, 65_000);
-        let error = probe(&png, &Limits::default()).unwrap_err();
+        let error = probe(&png, &Limits::default(), &Recipe::default()).unwrap_err();
         assert!(matches!(error, Error::SideTooLong { width_px: 65_000, .. }), "{error}");
     }
 
     #[test]
     fn a_picture_without_pixels_is_corrupt() {
         let gif = b"GIF89a\0\0\x01\0\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0";
-        assert!(matches!(probe(gif, &Limits::default()), Err(Error::Corrupt { .. })));
-        assert_eq!(probe(b"", &Limits::default()), Err(Error::Empty));
-        assert_eq!(probe(b"hello", &Limits::default()), Err(Error::Unknown));
-        assert_eq!(probe(b"%PDF-1.7", &Limits::default()), Err(Error::Unsupported { what: "PDF" }));
+        assert!(matches!(probe(gif, &Limits::default(), &Recipe::default()), Err(Error::Corrupt { .. })));
+        assert_eq!(probe(b"", &Limits::default(), &Recipe::default()), Err(Error::Empty));
+        assert_eq!(probe(b"hello", &Limits::default(), &Recipe::default()), Err(Error::Unknown));
+        assert_eq!(
+            probe(b"%PDF-1.7", &Limits::default(), &Recipe::default()),
+            Err(Error::Unsupported { what: "PDF" })
+        );
     }
 
     #[test]

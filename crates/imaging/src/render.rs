@@ -8,6 +8,7 @@ use contract::manifest::Placeholder;
 use contract::recipe::Color;
 use contract::{Format, Recipe};
 
+use crate::animation;
 use crate::colour::ToSrgb;
 use crate::copyright::Notice;
 use crate::decode::{Decoded, decode};
@@ -31,13 +32,13 @@ pub struct Encoded {
 }
 
 /// Makes every rendition of `recipe`, from the bytes that `probe` was made of. Each is handed to `emit`
-/// as soon as it is there, the largest first, whatever their order in the recipe, and no more are encoded
-/// once it breaks off; the pixels are decoded once. Encoders run on up to `threads` threads, this one among them; each beyond the first may hold one
+/// as soon as it is there, animations and then the largest first, whatever their order in the recipe, and no
+/// more are encoded once it breaks off; the pixels of stills are decoded once, and are those of the first frame. Encoders run on up to `threads` threads, this one among them; each beyond the first may hold one
 /// more picture of a rendition's size.
 ///
 /// # Errors
 /// [`Error::Corrupt`] or [`Error::MetadataTooLarge`] where the pixels cannot be decoded: then nothing was
-/// emitted. [`Error::Encoder`] or [`Error::Resize`] where we failed.
+/// emitted, animations included. [`Error::Encoder`] or [`Error::Resize`] where we failed.
 pub fn render(
     bytes: &[u8],
     probe: &Probe,
@@ -45,10 +46,14 @@ pub fn render(
     threads: usize,
     emit: &mut (dyn FnMut(Encoded) -> ControlFlow<()> + Send),
 ) -> Result<Placeholder, Error> {
-    let jobs = jobs(probe.stored(), probe.orientation, recipe);
+    let mut jobs = jobs(probe.stored(), probe.orientation, recipe);
+    let animated = if probe.frames > 1 { animation::split_off(&mut jobs) } else { Vec::new() };
+    // First: whatever cannot be decoded must be known before anything is emitted.
+    let animations = animation::encode(bytes, probe, &animated)?;
     let decoded = decode(bytes, probe, &jobs)?;
     let notice = recipe.keep_copyright.then(|| Notice::of(bytes, probe.media_type)).flatten();
     with_desk(threads, recipe.background, notice.as_ref(), emit, |desk| {
+        animations.into_iter().for_each(|file| desk.hand_on(file));
         pictures(decoded, probe, &jobs, recipe.background, desk)
     })
 }
@@ -82,7 +87,7 @@ fn pictures<'j>(
 }
 
 /// Resized pixels to what is encoded.
-fn finish(pixels: Pixels, to_srgb: &ToSrgb, orientation: Orientation) -> Picture {
+pub(crate) fn finish(pixels: Pixels, to_srgb: &ToSrgb, orientation: Orientation) -> Picture {
     orientation.apply(to_srgb.apply(pixels))
 }
 
@@ -97,7 +102,7 @@ mod tests {
 
     fn rendered(bytes: &[u8], recipe: &str) -> Result<Vec<Encoded>, Error> {
         let recipe = Recipe::parse(recipe).unwrap();
-        let probe = probe(bytes, &Limits::default())?;
+        let probe = probe(bytes, &Limits::default(), &recipe)?;
         let mut all = Vec::new();
         render(bytes, &probe, &recipe, 3, &mut |encoded| {
             all.push(encoded);
@@ -129,7 +134,7 @@ mod tests {
     #[test]
     fn nothing_more_is_encoded_once_nobody_wants_it() {
         let bytes = png(&quadrants(500, 300), None);
-        let probe = probe(&bytes, &Limits::default()).unwrap();
+        let probe = probe(&bytes, &Limits::default(), &Recipe::default()).unwrap();
         let mut emitted = 0;
         render(&bytes, &probe, &Recipe::default(), 1, &mut |_| {
             emitted += 1;

@@ -2,14 +2,21 @@
 
 mod handmade;
 
-use contract::Format;
 use contract::recipe::{Color, Encoding};
+use contract::{Format, Limits, Recipe};
 
 use crate::encode::encode;
+use crate::error::Error;
 use crate::geometry::Size;
 use crate::pixels::Picture;
+use crate::probe::{Probe, probe};
 
 pub use handmade::{HandmadeJpeg, segment};
+
+/// Under the default limits, for the default recipe.
+pub fn probed(bytes: &[u8]) -> Result<Probe, Error> {
+    probe(bytes, &Limits::default(), &Recipe::default())
+}
 
 /// Red, green, white and blue quarters, clockwise from the top left.
 pub fn quadrants(width_px: u32, height_px: u32) -> Picture {
@@ -251,6 +258,78 @@ impl HeifFile {
 pub fn heif_box(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
     let payload = parts.concat();
     [(payload.len() as u32 + 8).to_be_bytes().as_slice(), kind, &payload].concat()
+}
+
+/// Each frame: its pixels, where it lies, how long it is shown in 10 ms, and its disposal (1 keep, 2 clear,
+/// 3 restore).
+pub type GifFrame<'a> = (&'a Picture, (u16, u16), u16, u8);
+
+pub fn animated_gif((width, height): (u16, u16), repeat: gif::Repeat, frames: &[GifFrame]) -> Vec<u8> {
+    // 6 levels of each channel, and one entry for what is transparent.
+    let level = |index: usize| (index % 6 * 51) as u8;
+    let palette: Vec<u8> =
+        (0..217).flat_map(|entry| [level(entry / 36), level(entry / 6), level(entry)]).collect();
+    let mut bytes = Vec::new();
+    let mut encoder = gif::Encoder::new(&mut bytes, width, height, &palette).unwrap();
+    encoder.set_repeat(repeat).unwrap();
+    for (picture, (left, top), delay, disposal) in frames {
+        let entry = |pixel: &[u8]| match pixel {
+            [.., 0] if pixel.len() == 4 => 216,
+            [red, green, blue, ..] => red / 51 * 36 + green / 51 * 6 + blue / 51,
+            _ => 0,
+        };
+        let channels = if picture.has_alpha { 4 } else { 3 };
+        let indices: Vec<u8> = picture.data.chunks_exact(channels).map(entry).collect();
+        encoder
+            .write_frame(&gif::Frame {
+                delay: *delay,
+                dispose: gif::DisposalMethod::from_u8(*disposal).unwrap(),
+                transparent: Some(216),
+                left: *left,
+                top: *top,
+                width: picture.size.width_px as u16,
+                height: picture.size.height_px as u16,
+                buffer: indices.into(),
+                ..gif::Frame::default()
+            })
+            .unwrap();
+    }
+    drop(encoder);
+    bytes
+}
+
+/// Frames with and without alpha, lossy and lossless, blended and not, kept and cleared: 64 x 48 px, played
+/// 7 times.
+pub fn animated_webp() -> Vec<u8> {
+    use crate::libwebp::{Fidelity, encode};
+    let lossy = Fidelity::Lossy { quality: 90 };
+    let veil = drawn(20, 16, |x, y| [200, (x * 12) as u8, (y * 15) as u8, (x * 12) as u8]);
+    let opaque = drawn(20, 16, |x, y| [(x * 12) as u8, (y * 15) as u8, 90, 255]);
+    // The last bits: 1 cleared before the next, 2 not blended.
+    let frames = [
+        (quadrants(64, 48), Fidelity::Lossless, (0, 0), 40u8, 0u8),
+        (veil.clone(), Fidelity::Lossless, (10, 6), 70, 0),
+        (veil.clone(), lossy, (30, 20), 70, 1),
+        (opaque.clone(), lossy, (44, 32), 80, 1),
+        (veil, Fidelity::Lossless, (20, 20), 90, 2),
+        (opaque, Fidelity::Lossless, (0, 30), 60, 3),
+    ];
+    let mut body = [b"WEBP".as_slice(), &riff_chunk(b"VP8X", &[0x12, 0, 0, 0, 63, 0, 0, 47, 0, 0])].concat();
+    body.extend(riff_chunk(b"ANIM", &[0, 0, 0, 0, 7, 0]));
+    for (picture, fidelity, (left, top), duration_ms, flags) in frames {
+        let still = encode(&picture, fidelity, 4).unwrap();
+        // Behind RIFF and, where there is one, behind VP8X.
+        let data = if &still[12..16] == b"VP8X" { &still[30..] } else { &still[12..] };
+        let (width, height) = (picture.size.width_px as u8 - 1, picture.size.height_px as u8 - 1);
+        let head = [left / 2, 0, 0, top / 2, 0, 0, width, 0, 0, height, 0, 0, duration_ms, 0, 0, flags];
+        body.extend(riff_chunk(b"ANMF", &[head.as_slice(), data].concat()));
+    }
+    riff_chunk(b"RIFF", &body)
+}
+
+pub fn riff_chunk(name: &[u8; 4], payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_le_bytes();
+    [name.as_slice(), &length, payload, &[0][..payload.len() & 1]].concat()
 }
 
 pub fn png(picture: &Picture, exif: Option<u8>) -> Vec<u8> {

@@ -74,6 +74,11 @@ pub(crate) fn with_desk<'j, T>(
 }
 
 impl<'j> Desk<'_, 'j> {
+    /// Passes on a file that was made elsewhere.
+    pub fn hand_on(&self, file: Encoded) {
+        self.sink.emit(file);
+    }
+
     pub fn encode(&self, task: Task<'j>) {
         match self.others.try_send(task) {
             Ok(()) => {}
@@ -110,19 +115,22 @@ impl Sink<'_> {
 
     /// One file for each name that shares these bytes.
     fn emit_all(&self, task: &Task, bytes: &Arc<[u8]>) {
-        let mut emit = self.emit.lock().unwrap_or_else(PoisonError::into_inner);
         for name in &task.output.names {
-            let wanted = emit(Encoded {
+            self.emit(Encoded {
                 name: (*name).to_owned(),
                 format: task.output.encoding.format,
                 width_px: task.picture.size.width_px,
                 height_px: task.picture.size.height_px,
                 bytes: Arc::clone(bytes),
             });
-            if wanted.is_break() {
-                self.ended.store(true, Ordering::Relaxed);
-                return;
-            }
+        }
+    }
+
+    /// Nothing, once nobody wants more.
+    fn emit(&self, file: Encoded) {
+        let mut emit = self.emit.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.ended.load(Ordering::Relaxed) && emit(file).is_break() {
+            self.ended.store(true, Ordering::Relaxed);
         }
     }
 }

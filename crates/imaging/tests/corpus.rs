@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use contract::recipe::Recipe;
 use contract::{Format, Limits, RejectionCode};
 use image::codecs::png::PngDecoder;
+use image::codecs::webp::WebPDecoder;
 use image::imageops::{self, FilterType, resize};
-use image::{DynamicImage, RgbImage};
+use image::{DynamicImage, ImageDecoder, RgbImage};
 use imaging::{Encoded, Error, probe, render};
 
 /// A recipe that costs little and has every stage.
@@ -40,13 +41,26 @@ fn files(folder: &str) -> Vec<(String, Vec<u8>)> {
     images.map(|path| (name(path), fs::read(path).unwrap())).collect()
 }
 
+/// The same with everything that moves.
+const ANIMATED: &str = r#"
+    formats = [{ format = "webp", animated = true }, { format = "png" }]
+    [[rendition]]
+    name = "w200"
+    width = 200
+    [[rendition]]
+    name = "thumb"
+    width = 64
+    height = 64
+    fit = "cover"
+"#;
+
 fn rendered(bytes: &[u8]) -> Result<Vec<Encoded>, Error> {
     rendered_as(bytes, RECIPE)
 }
 
 fn rendered_as(bytes: &[u8], recipe: &str) -> Result<Vec<Encoded>, Error> {
     let recipe = Recipe::parse(recipe).unwrap();
-    let probe = probe(bytes, &Limits::default())?;
+    let probe = probe(bytes, &Limits::default(), &recipe)?;
     let mut all = Vec::new();
     let placeholder = render(bytes, &probe, &recipe, 2, &mut |encoded| {
         all.push(encoded);
@@ -127,7 +141,7 @@ fn an_avif_is_shown_turned_mirrored_and_cropped_as_it_says() {
     let files = files("avif");
     let shown = |name: &str| {
         let (_, bytes) = files.iter().find(|(found, _)| found == name)?;
-        let size = probe(bytes, &Limits::default()).unwrap();
+        let size = probe(bytes, &Limits::default(), &Recipe::default()).unwrap();
         Some(((size.width_px, size.height_px), shown(bytes)))
     };
     let Some((_, whole)) = shown("kimono.avif") else { return };
@@ -146,6 +160,34 @@ fn an_avif_is_shown_turned_mirrored_and_cropped_as_it_says() {
 fn assert_alike(what: &str, one: &RgbImage, other: &RgbImage) {
     let difference = difference(one, other);
     assert!(difference < 3.0, "{what}: {difference}");
+}
+
+/// The animations, and their frames.
+const ANIMATIONS: [(&str, u32); 8] = [
+    ("any-disposal.gif", 5),
+    ("border_touching_layers.gif", 2),
+    ("issue_1455_undersized.gif", 2),
+    ("large-gif-anim-combine.gif", 2),
+    ("large-gif-anim-full-frame-replace.gif", 2),
+    ("mixed-disposal.gif", 5),
+    ("random_lossless.webp", 3),
+    ("random_lossy.webp", 4),
+];
+
+#[test]
+fn where_all_frames_are_asked_for_every_gif_and_webp_decodes_and_animations_move() {
+    let recipe = Recipe::parse(ANIMATED).unwrap();
+    for (name, bytes) in files("gif").into_iter().chain(files("webp")) {
+        let files = rendered_as(&bytes, ANIMATED).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let expected =
+            ANIMATIONS.iter().find(|(animated, _)| *animated == name).map_or(1, |(_, frames)| *frames);
+        assert_eq!(probe(&bytes, &Limits::default(), &recipe).unwrap().frames, expected, "{name}");
+        for file in files.iter().filter(|file| file.format == Format::Webp) {
+            let decoder = WebPDecoder::new(Cursor::new(&file.bytes)).unwrap();
+            assert_eq!(decoder.dimensions(), (file.width_px, file.height_px), "{name}");
+            assert_eq!(decoder.has_animation(), expected > 1, "{name}");
+        }
+    }
 }
 
 #[test]

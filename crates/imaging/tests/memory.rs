@@ -50,7 +50,7 @@ fn measured(bytes: &[u8]) -> (Result<(), Error>, usize, Duration) {
     let before = NOW.load(Relaxed);
     PEAK.store(before, Relaxed);
     let started = Instant::now();
-    let outcome = probe(bytes, &limits)
+    let outcome = probe(bytes, &limits, &recipe)
         .and_then(|probe| render(bytes, &probe, &recipe, 1, &mut |_| ControlFlow::Continue(())).map(|_| ()));
     (outcome, PEAK.load(Relaxed) - before, started.elapsed())
 }

@@ -1,7 +1,7 @@
 //! What rules a file out before any pixel is decoded: its declared type, its size, its magic bytes,
 //! its header. Pure, so that the worker and `darkroom process` judge alike.
 
-use contract::{Limits, MediaType, Rejection, RejectionCode};
+use contract::{Limits, MediaType, Recipe, Rejection, RejectionCode};
 use imaging::{Probe, Sniffed};
 
 use crate::error::Error;
@@ -32,15 +32,21 @@ pub fn size(size_bytes: u64, limits: &Limits) -> Result<(), Error> {
     Err(rejected(RejectionCode::TooManyBytes, message))
 }
 
-/// Judged by magic bytes, against what was declared if anything was, and by the header.
-pub fn header(declared: Option<MediaType>, bytes: &[u8], limits: &Limits) -> Result<Probe, Error> {
+/// Judged by magic bytes, against what was declared if anything was, and by the header: of as many frames
+/// as the recipe asks for.
+pub fn header(
+    declared: Option<MediaType>,
+    bytes: &[u8],
+    limits: &Limits,
+    recipe: &Recipe,
+) -> Result<Probe, Error> {
     match (declared, imaging::sniff(bytes)) {
         (Some(declared), Sniffed::Known(found)) if found != declared => {
             let (declared, found) = (declared.content_type(), found.content_type());
             let message = format!("The file was uploaded as {declared}, but its bytes are {found}.");
             Err(rejected(RejectionCode::TypeMismatch, message))
         }
-        _ => imaging::probe(bytes, limits).map_err(Error::Imaging),
+        _ => imaging::probe(bytes, limits, recipe).map_err(Error::Imaging),
     }
 }
 

@@ -136,7 +136,7 @@ impl Processor {
         let declared = self.judge_head(head)?;
         let held = self.hold_source(head).await?;
         let bytes = self.read(source, head, body).await?;
-        let probe = judge::header(Some(declared), &bytes, &self.limits)?;
+        let probe = judge::header(Some(declared), &bytes, &self.limits, &self.recipe)?;
         let (width, height) = (probe.width_px, probe.height_px);
         *size_px = Some((width, height));
         let (renditions, placeholder) = self.render(source, &self.revision(head), bytes, held, probe).await?;

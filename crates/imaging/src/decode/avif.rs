@@ -103,12 +103,11 @@ mod tests {
     use super::*;
     use crate::geometry::Size;
     use crate::heif::Items;
-    use crate::probe::probe;
+    use crate::testing::probed;
     use crate::testing::{HeifFile, HeifItem, avif, avif_with_alpha};
-    use contract::Limits;
 
     fn decoded(bytes: &[u8]) -> Result<Pixels, Error> {
-        let probe = probe(bytes, &Limits::default())?;
+        let probe = probed(bytes)?;
         let pixels = decode(bytes, &probe)?.pixels;
         assert_eq!(pixels.size, probe.stored());
         Ok(pixels)
@@ -215,7 +214,7 @@ mod tests {
     fn what_the_file_says_of_colour_stands_above_what_its_pixels_say() {
         let colour = |payload: &[u8]| {
             let bytes = with(*b"colr", payload.to_vec());
-            let probe = probe(&bytes, &Limits::default()).unwrap();
+            let probe = probed(&bytes).unwrap();
             decode(&bytes, &probe).unwrap().colour
         };
         assert_eq!(colour(b"nclx\0\x01\0\x0d\0\x06\x80"), Colour::Srgb);

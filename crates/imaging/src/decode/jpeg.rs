@@ -128,9 +128,9 @@ mod tests {
     use super::*;
     use crate::colour::ToSrgb;
     use crate::jobs::jobs;
-    use crate::probe::probe;
+    use crate::testing::probed;
     use crate::testing::{HandmadeJpeg, jpeg, progressive_jpeg, quadrants, segment};
-    use contract::{Limits, Recipe};
+    use contract::Recipe;
 
     fn eighths_for(width_px: u32, recipe: &str) -> u8 {
         let recipe = Recipe::parse(recipe).unwrap();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     fn decoded(bytes: &[u8]) -> Result<Decoded, Error> {
-        let probe = probe(bytes, &Limits::default())?;
+        let probe = probed(bytes)?;
         decode(bytes, &probe, &[])
     }
 

@@ -108,9 +108,9 @@ fn corrupt(problem: &str) -> Error {
 mod tests {
     use super::*;
     use crate::geometry::Size;
-    use crate::probe::probe;
+    use crate::testing::probed;
     use crate::testing::{png, png_with, quadrants};
-    use contract::Limits;
+
     use flate2::{Compression, write::ZlibEncoder};
     use std::io::Write;
 
@@ -120,7 +120,7 @@ mod tests {
 
     fn colour_of(chunks: &[(&[u8; 4], &[u8])]) -> Colour {
         let bytes = png_with(&png(&quadrants(8, 8), None), chunks);
-        decode(&bytes, &probe(&bytes, &Limits::default()).unwrap()).unwrap().colour
+        decode(&bytes, &probed(&bytes).unwrap()).unwrap().colour
     }
 
     /// As iCCP stores a profile: its name, the method, and deflated data.
@@ -165,12 +165,12 @@ mod tests {
     fn of_an_animation_the_default_image_is_shown_whether_it_is_a_frame_or_not() {
         let control = [2u32.to_be_bytes(), 0u32.to_be_bytes()].concat();
         let whole = png(&quadrants(8, 8), None);
-        let expected = decode(&whole, &probe(&whole, &Limits::default()).unwrap()).unwrap().pixels.samples;
+        let expected = decode(&whole, &probed(&whole).unwrap()).unwrap().pixels.samples;
         let frame = [0u32, 8, 8, 0, 0].map(u32::to_be_bytes).concat();
         let frame = [frame.as_slice(), &[0, 1, 0, 10, 0, 0]].concat();
         for chunks in [vec![(b"acTL", control.as_slice())], vec![(b"acTL", &control), (b"fcTL", &frame)]] {
             let bytes = png_with(&whole, &chunks);
-            let decoded = decode(&bytes, &probe(&bytes, &Limits::default()).unwrap()).unwrap();
+            let decoded = decode(&bytes, &probed(&bytes).unwrap()).unwrap();
             assert_eq!(decoded.pixels.samples, expected);
             assert_eq!(decoded.pixels.size, Size::new(8, 8));
         }

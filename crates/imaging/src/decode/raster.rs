@@ -9,6 +9,7 @@ use image::{ColorType, ImageDecoder, ImageError, ImageResult};
 
 use super::Decoded;
 use crate::error::Error;
+use crate::geometry::Size;
 use crate::guard::contained;
 use crate::pixels::{Channels, Colour, Pixels, Samples};
 use crate::probe::{OVERHEAD_BYTES, Probe};
@@ -60,6 +61,33 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
         .map_err(|error| translated(error, media_type, max_bytes))?;
     let samples = if wide { Samples::Sixteen(paired(&data)) } else { Samples::Eight(data) };
     Ok(Decoded { pixels: Pixels { size: probe.stored(), channels, samples }, colour })
+}
+
+/// What the samples mean. A profile that cannot be read is none.
+pub(crate) fn colour(bytes: &[u8], media_type: MediaType, max_bytes: u64) -> Result<Colour, Error> {
+    let mut decoder = open(bytes, media_type, max_bytes)?;
+    Ok(decoder.icc_profile().ok().flatten().map_or(Colour::Srgb, Colour::Icc))
+}
+
+/// The size, channels and samples of what is a part of an animation, in 8 bits.
+pub(super) fn decode_frame(
+    bytes: &[u8],
+    media_type: MediaType,
+    max_bytes: u64,
+) -> Result<(Size, Channels, Vec<u8>), Error> {
+    let decoder = open(bytes, media_type, max_bytes)?;
+    let (width_px, height_px) = decoder.dimensions();
+    let (channels, _) = layout(decoder.color_type());
+    let size = Size::new(width_px, height_px);
+    let length = decoder.total_bytes();
+    if length > max_bytes {
+        return Err(Error::corrupt(media_type, "a frame is larger than it says"));
+    }
+    let mut data = vec![0; length as usize];
+    contained(|| Ok::<_, String>(decoder.read_image_boxed(&mut data)))
+        .map_err(|problem| Error::corrupt(media_type, problem))?
+        .map_err(|error| translated(error, media_type, max_bytes))?;
+    Ok((size, channels, data))
 }
 
 /// The channels, and whether each has 16 bits. These decoders give integers only.

@@ -118,14 +118,13 @@ impl<'a> Iterator for Chunks<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::probe;
+    use crate::testing::probed;
     use crate::testing::{png, png_header, quadrants};
-    use contract::Limits;
 
     #[test]
     fn a_width_that_no_memory_holds_is_judged_by_its_pixels() {
         for (width_px, height_px) in [(100_000, 100_000), (u32::MAX >> 1, 1), (1, u32::MAX >> 1)] {
-            let error = probe(&png_header(width_px, height_px), &Limits::default()).unwrap_err();
+            let error = probed(&png_header(width_px, height_px)).unwrap_err();
             assert!(matches!(error, Error::SideTooLong { .. }), "{width_px} x {height_px}: {error}");
         }
     }

@@ -1,24 +1,28 @@
-//! A WebP's bitstreams, checked against its canvas. Owns one rule: no frame may claim more pixels than the
-//! header that the limits were held against, since the decoder allocates by what the frame claims.
+//! A WebP's bitstreams, checked against its canvas. Owns one rule, that no frame may claim more pixels
+//! than the header that the limits were held against, since the decoder allocates by what the frame claims;
+//! and the count of frames. Never allocates.
 
 use contract::MediaType;
 
+use super::Survey;
 use crate::error::Error;
+use crate::riff::{AnimationFrame, Chunks, uint24};
 
 /// Refuses a file whose bitstreams claim to be larger than its canvas, or that is cut off. Says whether
 /// it is an animation.
 pub(super) fn check_frames(bytes: &[u8]) -> Result<bool, Error> {
-    let body = body(bytes).ok_or_else(|| corrupt("it ends too early"))?;
+    let chunks = Chunks::of_file(bytes).ok_or_else(ends_too_early)?;
     let mut canvas = None;
     let mut is_animated = false;
-    for (name, payload) in Chunks(body) {
+    for (name, payload) in chunks {
         if name == b"VP8X" {
-            canvas = payload.get(4..10).map(|sides| (side(&sides[..3]), side(&sides[3..])));
+            canvas = payload.get(4..10).map(|sides| (uint24(&sides[..3]) + 1, uint24(&sides[3..]) + 1));
         }
         is_animated |= name == b"ANMF";
-        let frame = if name == b"ANMF" { Chunks(payload.get(16..).unwrap_or_default()) } else { Chunks(&[]) };
-        let sizes =
-            frame.chain([(name, payload)]).filter_map(|(name, payload)| bitstream_size(name, payload));
+        let inner = if name == b"ANMF" { payload.get(16..).unwrap_or_default() } else { &[] };
+        let sizes = Chunks::of_payload(inner)
+            .chain([(name, payload)])
+            .filter_map(|(name, payload)| bitstream_size(name, payload));
         for (width, height) in sizes {
             if canvas.is_some_and(|canvas| width > canvas.0 || height > canvas.1) {
                 return Err(corrupt("a frame is larger than its canvas"));
@@ -30,30 +34,27 @@ pub(super) fn check_frames(bytes: &[u8]) -> Result<bool, Error> {
 
 /// The EXIF block.
 pub(super) fn exif(bytes: &[u8]) -> Option<&[u8]> {
-    Chunks(body(bytes)?).find(|(name, _)| *name == b"EXIF").map(|(_, payload)| payload)
+    Chunks::of_file(bytes)?.find(|(name, _)| *name == b"EXIF").map(|(_, payload)| payload)
 }
 
-/// What the RIFF header encloses, all of which must be there. A last byte of padding may be missing.
-fn body(bytes: &[u8]) -> Option<&[u8]> {
-    let length = u32::from_le_bytes(*bytes.get(4..)?.first_chunk()?) as usize;
-    let padded = length.checked_add(8)?;
-    bytes.get(12..padded).or_else(|| bytes.get(12..padded - 1))
-}
-
-/// The name and payload of every chunk that is whole.
-struct Chunks<'a>(&'a [u8]);
-
-impl<'a> Iterator for Chunks<'a> {
-    type Item = (&'a [u8; 4], &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (name, rest) = self.0.split_first_chunk::<4>()?;
-        let (length, rest) = rest.split_first_chunk::<4>()?;
-        let length = u32::from_le_bytes(*length) as usize;
-        let payload = rest.get(..length)?;
-        self.0 = rest.get(length + (length & 1)..).unwrap_or_default();
-        Some((name, payload))
+/// Counts the frames of a file that must be whole to its last chunk: of a still there are none.
+pub(super) fn survey(bytes: &[u8]) -> Result<Survey, Error> {
+    let mut chunks = Chunks::of_file(bytes).ok_or_else(ends_too_early)?;
+    let mut survey = Survey::default();
+    for (name, payload) in chunks.by_ref() {
+        match name {
+            b"ANIM" => {
+                let count = payload.get(4..).and_then(|rest| rest.first_chunk());
+                survey.loop_count = count.map_or(0, |count| u16::from_le_bytes(*count));
+            }
+            b"ANMF" => {
+                let frame = AnimationFrame::parse(payload).ok_or_else(ends_too_early)?;
+                survey.add(frame.size.pixels(), payload.len());
+            }
+            _ => {}
+        }
     }
+    if chunks.rest().is_empty() { Ok(survey) } else { Err(ends_too_early()) }
 }
 
 /// Width and height as a lossy (RFC 6386, 9.1) or lossless bitstream claims them.
@@ -75,9 +76,8 @@ fn bitstream_size(name: &[u8; 4], payload: &[u8]) -> Option<(u32, u32)> {
     }
 }
 
-/// A side of the canvas: 24 bits, less one.
-fn side(bytes: &[u8]) -> u32 {
-    bytes.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte)) + 1
+fn ends_too_early() -> Error {
+    corrupt("it ends too early")
 }
 
 fn corrupt(problem: &str) -> Error {
@@ -114,6 +114,21 @@ mod tests {
         }
         for frame in [lossy(11), lossless(11), framed(lossy(11)), framed(lossless(11))] {
             assert_eq!(check(frame), Err(corrupt("a frame is larger than its canvas")));
+        }
+    }
+
+    #[test]
+    fn frames_are_counted_to_the_last_whole_chunk() {
+        let anim = chunk(b"ANIM", &[0, 0, 0, 0, 7, 0]);
+        let frame = chunk(b"ANMF", &[0, 0, 0, 0, 0, 0, 9, 0, 0, 4, 0, 0, 0, 0, 0, 0]);
+        let whole = file(&[anim.clone(), frame.clone(), frame.clone()]);
+        let expected =
+            Survey { frames: 2, loop_count: 7, pixels: 100, largest_pixels: 50, largest_bytes: 16 };
+        assert_eq!(survey(&whole), Ok(expected));
+        assert_eq!(survey(&file(&[chunk(b"VP8 ", &[0; 10])])).unwrap().frames, 0);
+        for cut in 1..frame.len() {
+            let cut = file(&[anim.clone(), frame.clone(), frame[..cut].to_vec()]);
+            assert_eq!(survey(&cut), Err(ends_too_early()));
         }
     }
 
