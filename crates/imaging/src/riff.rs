@@ -5,6 +5,7 @@ use crate::geometry::Size;
 
 /// Bits of VP8X that say what a file has.
 const HAS_ALPHA: u8 = 0x10;
+const HAS_EXIF: u8 = 0x08;
 
 /// Name and payload of every chunk that is whole, one after another.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +105,22 @@ pub(crate) fn declare_alpha(webp: &mut [u8]) {
     }
 }
 
+/// The still or animation with `exif`, which starts as TIFF does, as its metadata. The size and whether
+/// any pixel is transparent are those of the picture: a file without features says them nowhere else.
+#[allow(dead_code, reason = "what writes the copyright notice calls it")]
+pub(crate) fn with_exif(webp: Vec<u8>, exif: &[u8], size: Size, has_alpha: bool) -> Vec<u8> {
+    let Some(chunks) = Chunks::of_file(&webp) else { return webp };
+    let mut features = features(if has_alpha { HAS_ALPHA } else { 0 }, size);
+    if let Some(found) = chunks.find(b"VP8X").and_then(|payload| payload.first_chunk()) {
+        features = *found;
+    }
+    features[0] |= HAS_EXIF;
+    let others = chunks.filter(|(name, _)| !matches!(*name, b"VP8X" | b"EXIF"));
+    let all: Vec<_> =
+        [(b"VP8X", features.as_slice())].into_iter().chain(others).chain([(b"EXIF", exif)]).collect();
+    file(&all)
+}
+
 /// The payload of VP8X.
 fn features(flags: u8, size: Size) -> [u8; 10] {
     let [w0, w1, w2, _] = (size.width_px - 1).to_le_bytes();
@@ -137,6 +154,41 @@ mod tests {
 
     fn translucent() -> Picture {
         crate::testing::drawn(10, 6, |x, y| [x as u8 * 20, y as u8 * 40, 7, 99])
+    }
+
+    #[test]
+    fn exif_is_added_to_every_kind_of_still_and_changes_no_pixel() {
+        for picture in [quadrants(10, 6), translucent()] {
+            for fidelity in [LOSSY, Fidelity::Lossless] {
+                let plain = encode(&picture, fidelity, 4).unwrap();
+                // An odd length is padded.
+                let marked = with_exif(plain.clone(), b"MM\0*\0", picture.size, picture.has_alpha);
+                assert_eq!(reference_decode(&marked), reference_decode(&plain));
+                let chunks = Chunks::of_file(&marked).unwrap();
+                assert_eq!(chunks.find(b"EXIF"), Some(b"MM\0*\0".as_slice()));
+                let features = chunks.find(b"VP8X").unwrap();
+                assert_eq!(features[0] & HAS_ALPHA != 0, picture.has_alpha);
+                assert_eq!((uint24(&features[4..7]), uint24(&features[7..])), (9, 5));
+                // Again: replaced, not added.
+                let twice = with_exif(marked, b"II*\0", picture.size, picture.has_alpha);
+                let found: Vec<_> = Chunks::of_file(&twice).unwrap().filter(|(n, _)| *n == b"EXIF").collect();
+                assert_eq!(found, [(b"EXIF", b"II*\0".as_slice())]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_decoder_finds_the_exif_that_was_added() {
+        use image::ImageDecoder;
+        let plain = encode(&quadrants(10, 6), LOSSY, 4).unwrap();
+        let marked = with_exif(plain, b"MM\0*\0\0\0\x08\0\0", Size::new(10, 6), false);
+        let mut decoder = image::codecs::webp::WebPDecoder::new(std::io::Cursor::new(&marked)).unwrap();
+        assert_eq!(decoder.exif_metadata().unwrap().unwrap(), b"MM\0*\0\0\0\x08\0\0");
+    }
+
+    #[test]
+    fn what_is_no_webp_stays_as_it_is() {
+        assert_eq!(with_exif(b"RIFF".to_vec(), b"MM", Size::new(1, 1), false), b"RIFF");
     }
 
     #[test]
