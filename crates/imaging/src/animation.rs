@@ -6,9 +6,11 @@ use std::sync::Arc;
 use contract::recipe::Encoding;
 
 use crate::colour::ToSrgb;
+use crate::copyright::Notice;
 use crate::decode::frames::Frames;
 use crate::decode::raster;
 use crate::error::Error;
+use crate::geometry::Size;
 use crate::graphics::is_graphic;
 use crate::guard::contained;
 use crate::jobs::{Job, Output};
@@ -17,6 +19,7 @@ use crate::pixels::Picture;
 use crate::probe::{OVERHEAD_BYTES, Probe};
 use crate::render::{Encoded, finish};
 use crate::resize::resize;
+use crate::riff::with_exif;
 
 /// Moves what is animated out of `jobs`; those that are left without work go.
 pub(crate) fn split_off<'r>(jobs: &mut Vec<Job<'r>>) -> Vec<Job<'r>> {
@@ -37,7 +40,12 @@ pub(crate) fn split_off<'r>(jobs: &mut Vec<Job<'r>>) -> Vec<Job<'r>> {
 /// # Errors
 /// [`Error::Corrupt`] where a frame cannot be decoded, whatever was made before it; [`Error::Encoder`] or
 /// [`Error::Resize`] where we failed.
-pub(crate) fn encode(bytes: &[u8], probe: &Probe, jobs: &[Job]) -> Result<Vec<Encoded>, Error> {
+pub(crate) fn encode(
+    bytes: &[u8],
+    probe: &Probe,
+    jobs: &[Job],
+    notice: Option<&Notice>,
+) -> Result<Vec<Encoded>, Error> {
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
@@ -55,7 +63,7 @@ pub(crate) fn encode(bytes: &[u8], probe: &Probe, jobs: &[Job]) -> Result<Vec<En
             }
         }
     }
-    let encoded = files.into_iter().map(File::finish).collect::<Result<Vec<_>, _>>()?;
+    let encoded = files.into_iter().map(|file| file.finish(notice)).collect::<Result<Vec<_>, _>>()?;
     Ok(encoded.into_iter().flatten().collect())
 }
 
@@ -86,12 +94,18 @@ impl<'j> File<'j> {
     }
 
     /// One file for each name that shares these bytes.
-    fn finish(self) -> Result<Vec<Encoded>, Error> {
+    fn finish(self, notice: Option<&Notice>) -> Result<Vec<Encoded>, Error> {
         let format = self.output.encoding.format;
         let failed = |problem| Error::Encoder { format, problem };
         let (encoder, (width_px, height_px)) =
             self.encoder.ok_or_else(|| failed("there were no frames".to_owned()))?;
-        let bytes: Arc<[u8]> = contained(|| encoder.finish()).map_err(failed)?.into();
+        let bytes = contained(|| encoder.finish()).map_err(failed)?;
+        let bytes = match notice {
+            // An animation says its size and its alpha already.
+            Some(notice) => with_exif(bytes, &notice.exif(), Size::new(width_px, height_px), false),
+            None => bytes,
+        };
+        let bytes: Arc<[u8]> = bytes.into();
         let named = |name: &&str| {
             let bytes = Arc::clone(&bytes);
             Encoded { name: (*name).to_owned(), format, width_px, height_px, bytes }

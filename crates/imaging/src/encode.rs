@@ -20,6 +20,7 @@ use crate::graphics::is_graphic;
 use crate::guard::contained;
 use crate::libwebp::{self, Fidelity};
 use crate::pixels::Picture;
+use crate::riff::with_exif;
 
 /// What decides the bytes of a rendition beside source and recipe; part of every revision's fingerprint.
 ///
@@ -100,7 +101,7 @@ pub(crate) fn encode(
         Format::Avif => avif::encode(picture, encoding.quality(), notice.map(Notice::exif).as_deref()),
         #[cfg(not(feature = "avif"))]
         Format::Avif => Err("this build has none".to_owned()),
-        Format::Webp => webp(picture, encoding),
+        Format::Webp => webp(picture, encoding).map(|file| with_notice(file, picture, notice)),
         Format::Jpeg => jpeg(picture, encoding, background, notice).map_err(|error| error.to_string()),
         Format::Png => png(picture, notice).map_err(|error| error.to_string()),
     });
@@ -158,6 +159,14 @@ fn png(picture: &Picture, notice: Option<&Notice>) -> image::ImageResult<Vec<u8>
     }
     encoder.write_image(&picture.data, picture.size.width_px, picture.size.height_px, color)?;
     Ok(bytes)
+}
+
+/// A WebP with the notice in it, where there is one.
+pub(crate) fn with_notice(webp: Vec<u8>, picture: &Picture, notice: Option<&Notice>) -> Vec<u8> {
+    match notice {
+        Some(notice) => with_exif(webp, &notice.exif(), picture.size, picture.has_alpha),
+        None => webp,
+    }
 }
 
 /// RGB, on the background where there is alpha.

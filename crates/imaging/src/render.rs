@@ -48,11 +48,12 @@ pub fn render(
 ) -> Result<Placeholder, Error> {
     let mut jobs = jobs(probe.stored(), probe.orientation, recipe);
     let animated = if probe.frames > 1 { animation::split_off(&mut jobs) } else { Vec::new() };
-    // First: whatever cannot be decoded must be known before anything is emitted.
-    let animations = animation::encode(bytes, probe, &animated)?;
-    let decoded = decode(bytes, probe, &jobs)?;
     let notice = recipe.keep_copyright.then(|| Notice::of(bytes, probe.media_type)).flatten();
-    with_desk(threads, recipe.background, notice.as_ref(), emit, |desk| {
+    let notice = notice.as_ref();
+    // First: whatever cannot be decoded must be known before anything is emitted.
+    let animations = animation::encode(bytes, probe, &animated, notice)?;
+    let decoded = decode(bytes, probe, &jobs)?;
+    with_desk(threads, recipe.background, notice, emit, |desk| {
         animations.into_iter().for_each(|file| desk.hand_on(file));
         pictures(decoded, probe, &jobs, recipe.background, desk)
     })

@@ -107,7 +107,6 @@ pub(crate) fn declare_alpha(webp: &mut [u8]) {
 
 /// The still or animation with `exif`, which starts as TIFF does, as its metadata. The size and whether
 /// any pixel is transparent are those of the picture: a file without features says them nowhere else.
-#[allow(dead_code, reason = "what writes the copyright notice calls it")]
 pub(crate) fn with_exif(webp: Vec<u8>, exif: &[u8], size: Size, has_alpha: bool) -> Vec<u8> {
     let Some(chunks) = Chunks::of_file(&webp) else { return webp };
     let mut features = features(if has_alpha { HAS_ALPHA } else { 0 }, size);
