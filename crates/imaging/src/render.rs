@@ -32,9 +32,10 @@ pub struct Encoded {
 }
 
 /// Makes every rendition of `recipe`, from the bytes that `probe` was made of. Each is handed to `emit`
-/// as soon as it is there, animations and then the largest first, whatever their order in the recipe, and no
-/// more are encoded once it breaks off; the pixels of stills are decoded once, and are those of the first frame. Encoders run on up to `threads` threads, this one among them; each beyond the first may hold one
-/// more picture of a rendition's size.
+/// as soon as it is there, the largest first, whatever their order in the recipe, and no more are encoded
+/// once it breaks off; the pixels are decoded once. Animations come before all others, and are made on this
+/// thread; of their source, everything else shows the first frame. Encoders of stills run on up to `threads`
+/// threads, this one among them; each beyond the first may hold one more picture of a rendition's size.
 ///
 /// # Errors
 /// [`Error::Corrupt`] or [`Error::MetadataTooLarge`] where the pixels cannot be decoded: then nothing was
