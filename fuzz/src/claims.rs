@@ -16,10 +16,11 @@ use uuid::Builder;
 
 use super::notification::{self, Body};
 
-/// Low enough that no honest input takes more than some milliseconds, with sanitizers.
+/// Low enough that the costliest picture takes a fraction of a second, with sanitizers: resizing a
+/// megapixel under them takes more than one. Still several of every codec's largest blocks and tiles.
 static LIMITS: LazyLock<Limits> = LazyLock::new(|| Limits {
     max_source_bytes: 1024 * 1024,
-    max_pixels: 1_000_000,
+    max_pixels: 512 * 512,
     max_side_px: 4096,
     max_frames: 60,
     max_decode_bytes: 256 * 1024 * 1024,
