@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use contract::{Limits, Recipe};
 use darkroom::stack::{BUCKET, Options, Stack};
 use darkroom_tests::{Browser, bucket, fixture, idle_stack, stack};
 use reqwest::StatusCode;
@@ -25,7 +26,6 @@ async fn one_upload_becomes_ten_upright_renditions_on_the_cdn() {
     stack.shutdown().await;
 }
 
-#[expect(clippy::disallowed_methods, reason = "a rendition of our own, not a stranger's bytes")]
 async fn check_rendition(stack: &Stack, browser: &Browser, rendition: &Value) {
     let url = format!("{}/{}", stack.cdn_url, rendition["key"].as_str().unwrap());
     let answer = browser.http.get(&url).send().await.unwrap();
@@ -36,10 +36,26 @@ async fn check_rendition(stack: &Stack, browser: &Browser, rendition: &Value) {
     let bytes = answer.bytes().await.unwrap();
     assert_eq!(json!(bytes.len()), rendition["bytes"]);
     assert!(!contains(&bytes, b"nobody may see this"), "metadata of the source is in {url}");
-    let picture = image::load_from_memory(&bytes).unwrap().to_rgb8();
+    let picture = shown(&bytes);
     assert_eq!(json!(picture.width()), rendition["width"]);
     assert_eq!(json!(picture.height()), rendition["height"]);
     assert_upright(&picture, &url);
+}
+
+/// The pixels of a rendition, whatever its format.
+#[expect(clippy::disallowed_methods, reason = "a rendition of our own, not a stranger's bytes")]
+fn shown(bytes: &[u8]) -> image::RgbImage {
+    let mut png = None;
+    let lossless =
+        Recipe::parse("formats = [{ format = \"png\" }]\n[[rendition]]\nname = \"a\"\nwidth = 9999");
+    let (lossless, limits) = (lossless.unwrap(), Limits::default());
+    let probe = imaging::probe(bytes, &limits, &lossless).unwrap();
+    imaging::render(bytes, &probe, &lossless, 1, &mut |file| {
+        png = Some(file.bytes);
+        std::ops::ControlFlow::Continue(())
+    })
+    .unwrap();
+    image::load_from_memory(&png.unwrap()).unwrap().to_rgb8()
 }
 
 fn contains(bytes: &[u8], text: &[u8]) -> bool {

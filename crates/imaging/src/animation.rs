@@ -13,12 +13,12 @@ use crate::error::Error;
 use crate::geometry::Size;
 use crate::graphics::is_graphic;
 use crate::guard::contained;
-use crate::jobs::{Job, Output};
+use crate::jobs::{Base, Job, Output};
 use crate::libwebp::{AnimationEncoder, Compression, Fidelity};
 use crate::pixels::Picture;
 use crate::probe::{OVERHEAD_BYTES, Probe};
 use crate::render::{Encoded, finish};
-use crate::resize::resize;
+use crate::resize::Resizer;
 use crate::riff::with_exif;
 
 /// Moves what is animated out of `jobs`; those that are left without work go.
@@ -27,10 +27,11 @@ pub(crate) fn split_off<'r>(jobs: &mut Vec<Job<'r>>) -> Vec<Job<'r>> {
     for job in jobs.iter_mut() {
         let outputs: Vec<Output> = job.outputs.extract_if(.., |output| output.encoding.animated).collect();
         if !outputs.is_empty() {
-            animated.push(Job { geometry: job.geometry, outputs, is_placeholder: false });
+            let (geometry, base) = (job.geometry, Base::Decoded);
+            animated.push(Job { geometry, base, is_base: false, outputs, is_placeholder: false });
         }
     }
-    jobs.retain(|job| job.is_placeholder || !job.outputs.is_empty());
+    jobs.retain(|job| job.is_placeholder || job.is_base || !job.outputs.is_empty());
     animated
 }
 
@@ -50,14 +51,15 @@ pub(crate) fn encode(
         return Ok(Vec::new());
     }
     let colour = raster::colour(bytes, probe.media_type, OVERHEAD_BYTES)?;
-    let mut to_srgb = None;
+    let (resizer, mut to_srgb) = (Resizer::new(&colour), None);
     let mut files: Vec<File> = jobs.iter().flat_map(|job| job.outputs.iter().map(File::new)).collect();
     let mut frames = Frames::open(bytes, probe)?;
     while let Some((canvas, duration_ms)) = frames.next()? {
         let to_srgb = to_srgb.get_or_insert_with(|| ToSrgb::new(&colour, canvas));
         let mut files = files.iter_mut();
         for job in jobs {
-            let picture = finish(resize(canvas, probe.stored(), &job.geometry)?, to_srgb, probe.orientation);
+            let picture =
+                finish(resizer.resize(canvas, probe.stored(), &job.geometry)?, to_srgb, probe.orientation);
             for file in files.by_ref().take(job.outputs.len()) {
                 file.add(&picture, duration_ms, probe.loop_count)?;
             }

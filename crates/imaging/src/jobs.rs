@@ -8,14 +8,29 @@ use crate::geometry::{Geometry, Rect, Size};
 use crate::orientation::Orientation;
 use crate::placeholder;
 
+/// A rendition may be made of a larger one with this many times its resolution: 1.5, less what rounding to
+/// whole pixels takes. docs/resizing.md has what that costs and saves.
+const CHAINED: (u64, u64) = (7, 5);
+
 /// Pixels to make, and every file that is made of them.
 #[derive(Debug)]
 pub(crate) struct Job<'r> {
     /// On stored pixels.
     pub geometry: Geometry,
+    pub base: Base,
+    /// Whether later jobs are made of these pixels.
+    pub is_base: bool,
     pub outputs: Vec<Output<'r>>,
     /// The placeholder is computed from these.
     pub is_placeholder: bool,
+}
+
+/// What the pixels of a job are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Base {
+    Decoded,
+    /// The job before this one that was the last to be a base.
+    Larger,
 }
 
 /// One encoding, and the names of the renditions that share it.
@@ -27,11 +42,10 @@ pub(crate) struct Output<'r> {
 }
 
 impl Job<'_> {
-    /// Whether the pixels of this job, of a `source`, serve `other` as well as the source's own: at twice
-    /// the resolution a second reduction cannot be seen.
-    pub fn serves(&self, other: &Job, source: Size) -> bool {
+    /// Whether the pixels of this job, of a `source`, serve `other` as well as the source's own.
+    fn serves(&self, other: &Job, source: Size) -> bool {
         let Geometry { crop, target } = self.geometry;
-        crop == Rect::whole(source) && other.geometry.is_served_by(target, source, 2, 1)
+        crop == Rect::whole(source) && other.geometry.is_served_by(target, source, CHAINED.0, CHAINED.1)
     }
 }
 
@@ -48,13 +62,37 @@ pub(crate) fn jobs(stored: Size, orientation: Orientation, recipe: &Recipe) -> V
     let small = Geometry::inside(displayed, placeholder::LIMIT).stored(orientation, displayed);
     job_at(&mut jobs, small).is_placeholder = true;
     jobs.sort_by_key(|job| std::cmp::Reverse(job.geometry.target.pixels()));
+    chain(&mut jobs, stored);
     jobs
+}
+
+/// Chooses each job's base: the nearest larger one that serves it. There is only one at a time, and none
+/// of more than half the pixels beside what was decoded, so that little is in memory. A new one must serve
+/// all that the last one would have.
+fn chain(jobs: &mut [Job], source: Size) {
+    let mut base: Option<usize> = None;
+    for index in 0..jobs.len() {
+        let (done, rest) = jobs.split_at(index + 1);
+        let serves = |by: usize, job: &Job| done[by].serves(job, source);
+        let served = base.is_some_and(|base| serves(base, &done[index]));
+        let lost = |job: &Job| base.is_some_and(|base| serves(base, job)) && !serves(index, job);
+        let is_small = done[index].geometry.target.pixels() <= source.pixels() / 2;
+        let is_enough = rest.iter().all(|job| serves(index, job));
+        let is_base =
+            (is_small || is_enough) && rest.iter().any(|job| serves(index, job)) && !rest.iter().any(lost);
+        jobs[index].base = if served { Base::Larger } else { Base::Decoded };
+        jobs[index].is_base = is_base;
+        if is_base {
+            base = Some(index);
+        }
+    }
 }
 
 /// The job that makes these very pixels; a new one where there is none.
 fn job_at<'a, 'r>(jobs: &'a mut Vec<Job<'r>>, geometry: Geometry) -> &'a mut Job<'r> {
     let index = jobs.iter().position(|job| job.geometry == geometry).unwrap_or_else(|| {
-        jobs.push(Job { geometry, outputs: Vec::new(), is_placeholder: false });
+        let (base, outputs) = (Base::Decoded, Vec::new());
+        jobs.push(Job { geometry, base, is_base: false, outputs, is_placeholder: false });
         jobs.len() - 1
     });
     &mut jobs[index]
@@ -102,17 +140,49 @@ mod tests {
         assert!(large[5].is_placeholder);
     }
 
+    /// Each job's width and what it is made of: the width of a larger one, or none for the decoder's pixels.
+    fn bases(stored: Size, recipe: &Recipe) -> Vec<(u32, Option<u32>)> {
+        let mut larger = None;
+        jobs(stored, Orientation::default(), recipe)
+            .iter()
+            .map(|job| {
+                let width_px = job.geometry.target.width_px;
+                let base = if job.base == Base::Larger { larger } else { None };
+                larger = if job.is_base { Some(width_px) } else { larger };
+                (width_px, base)
+            })
+            .collect()
+    }
+
     #[test]
-    fn a_job_serves_another_only_whole_and_at_twice_its_resolution() {
-        let recipe = Recipe::default();
-        let source = Size::new(4000, 3000);
-        let jobs = jobs(source, Orientation::default(), &recipe);
-        let [w1920, w1280, w640, w320, thumb, placeholder] = &jobs[..] else { panic!("{jobs:?}") };
-        assert!(!w1920.serves(w1280, source));
-        assert!(w1280.serves(w640, source));
-        assert!(w640.serves(w320, source));
-        assert!(!w640.serves(thumb, source), "480 px of height are less than twice 256");
-        assert!(w1280.serves(thumb, source));
-        assert!(!thumb.serves(placeholder, source), "it shows a part only");
+    fn each_rendition_is_made_of_the_nearest_larger_one_that_loses_nothing() {
+        let of = |width, height| bases(Size::new(width, height), &Recipe::default());
+        let ladder = [(1920, None), (1280, Some(1920)), (640, Some(1280)), (320, Some(640))];
+        // The thumb of a landscape needs more height than the w320 has; the placeholder comes last.
+        assert_eq!(of(4000, 3000), [&ladder[..], &[(256, Some(640)), (100, Some(640))]].concat());
+        let small = [(500, None), (320, Some(500)), (256, Some(500)), (100, Some(500))];
+        assert_eq!(of(500, 400), small);
+    }
+
+    #[test]
+    fn what_shows_a_part_only_is_no_base() {
+        let cover = "[[rendition]]\nname = \"a\"\nwidth = 1000\nheight = 1000\nfit = \"cover\"\n\
+                     [[rendition]]\nname = \"b\"\nwidth = 200";
+        let recipe = Recipe::parse(cover).unwrap();
+        assert_eq!(bases(Size::new(4000, 3000), &recipe), [(1000, None), (200, None), (100, Some(200))]);
+        // All of it is no part.
+        let square = [(1000, None), (200, Some(1000)), (100, Some(200))];
+        assert_eq!(bases(Size::new(4000, 4000), &recipe), square);
+    }
+
+    #[test]
+    fn renditions_too_close_to_each_other_are_made_of_what_was_decoded() {
+        let widths = [1000, 900, 800, 710, 500]
+            .map(|width| format!("[[rendition]]\nname = \"w{width}\"\nwidth = {width}\n"));
+        let recipe = Recipe::parse(&widths.concat()).unwrap();
+        assert_eq!(
+            bases(Size::new(4000, 3000), &recipe),
+            [(1000, None), (900, None), (800, None), (710, Some(1000)), (500, Some(710)), (100, Some(500))]
+        );
     }
 }

@@ -19,6 +19,8 @@ mod jobs;
 mod libaom;
 mod libjpeg;
 mod libwebp;
+#[doc(hidden)]
+pub mod measure;
 mod orientation;
 mod pixels;
 mod placeholder;

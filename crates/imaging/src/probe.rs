@@ -21,6 +21,10 @@ pub(crate) use jpeg::{Scans, scans};
 /// What metadata, tables and row buffers may take beside the pixels of any picture.
 pub(crate) const OVERHEAD_BYTES: u64 = 4 * 1024 * 1024;
 
+/// What resizing holds for each pixel of the longer side: at most ten rows of four channels as light, and the
+/// weights of both axes.
+const RESIZING_BYTES: u64 = 10 * 4 * 4 + 2 * 10 * 4;
+
 /// What a picture's header says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
@@ -262,8 +266,10 @@ fn animation_memory_bytes(canvas: Size, survey: &Survey, jobs: &[Job]) -> u64 {
 }
 
 /// The larger of two peaks: while decoding, and while the largest rendition is made. That may be as large
-/// as the source, so beside the decoded pixels there may be two copies of it: resizing has one between
-/// its two passes, and colour and orientation each make the next from the last.
+/// as the source: beside the decoded pixels, or what later renditions are made of in their place, there is
+/// a copy that is resized, as deep as they are, and what colour makes of it with 8 bits; then that, and what
+/// orientation makes of it. A base beside the decoded pixels has half of them at most, and so has then what
+/// is made.
 fn decode_memory_bytes(header: &Header) -> u64 {
     let pixels = header.size.pixels();
     let (channels, sample_bytes, decoder_bytes) = match header.layout {
@@ -275,9 +281,11 @@ fn decode_memory_bytes(header: &Header) -> u64 {
     };
     let decoded_bytes = pixels * u64::from(channels) * u64::from(sample_bytes);
     // Grey becomes RGB.
-    let copy_bytes = pixels * u64::from(channels).max(3) * u64::from(sample_bytes);
+    let copy_bytes = pixels * u64::from(channels).max(3);
     let decoding = decoded_bytes + decoder_bytes;
-    let resizing = decoded_bytes + 2 * copy_bytes;
+    let longest_px = header.size.width_px.max(header.size.height_px);
+    let resizing =
+        decoded_bytes + decoded_bytes.max(copy_bytes) + copy_bytes + u64::from(longest_px) * RESIZING_BYTES;
     OVERHEAD_BYTES + decoding.max(resizing)
 }
 

@@ -13,12 +13,12 @@ use crate::colour::ToSrgb;
 use crate::copyright::Notice;
 use crate::decode::{Decoded, decode};
 use crate::error::Error;
-use crate::jobs::{Job, jobs};
+use crate::jobs::{Base, Job, jobs};
 use crate::orientation::Orientation;
 use crate::pixels::{Picture, Pixels};
 use crate::placeholder::placeholder;
 use crate::probe::Probe;
-use crate::resize::resize;
+use crate::resize::Resizer;
 use crate::threads::{Desk, Task, with_desk};
 
 /// One file of the recipe. Where renditions are equal in pixels and encoding, they share their bytes.
@@ -69,14 +69,13 @@ fn pictures<'j>(
     desk: &Desk<'_, 'j>,
 ) -> Result<Placeholder, Error> {
     let source = probe.stored();
-    let Decoded { pixels: mut base, colour } = decoded;
-    let to_srgb = ToSrgb::new(&colour, &base);
+    let Decoded { pixels, colour } = decoded;
+    let (resizer, to_srgb) = (Resizer::new(&colour), ToSrgb::new(&colour, &pixels));
+    let mut bases = Bases { decoded: Some(pixels), larger: None };
     let mut made = None;
     for (index, job) in jobs.iter().enumerate() {
-        let resized = resize(&base, source, &job.geometry)?;
-        if jobs[index + 1..].iter().all(|later| job.serves(later, source)) {
-            base = resized.clone();
-        }
+        let resized = resizer.resize(bases.of(job)?, source, &job.geometry)?;
+        bases.keep(job, &resized, &jobs[index + 1..]);
         let picture = Arc::new(finish(resized, &to_srgb, probe.orientation));
         if job.is_placeholder {
             made = Some(placeholder(&picture, background));
@@ -86,6 +85,33 @@ fn pictures<'j>(
         }
     }
     made.ok_or_else(|| Error::Resize { problem: "there was no placeholder among the jobs".to_owned() })
+}
+
+/// What later jobs are made of: the decoder's pixels, and one smaller copy of the whole picture.
+struct Bases {
+    decoded: Option<Pixels>,
+    larger: Option<Pixels>,
+}
+
+impl Bases {
+    fn of(&self, job: &Job) -> Result<&Pixels, Error> {
+        let pixels = match job.base {
+            Base::Decoded => &self.decoded,
+            Base::Larger => &self.larger,
+        };
+        pixels.as_ref().ok_or_else(|| Error::Resize { problem: "its base is gone".to_owned() })
+    }
+
+    /// Keeps what was made for `job` where it is a base, and what was decoded only for those that need it.
+    fn keep(&mut self, job: &Job, resized: &Pixels, later: &[Job]) {
+        if later.iter().all(|job| job.base == Base::Larger) {
+            self.decoded = None;
+        }
+        if job.is_base {
+            self.larger = None;
+            self.larger = Some(resized.clone());
+        }
+    }
 }
 
 /// Resized pixels to what is encoded.

@@ -1,43 +1,101 @@
-//! Fewer pixels, by Lanczos 3. Owns alpha's premultiplication, without which the colour of what cannot be
-//! seen would bleed into edges. Never enlarges: geometry sees to that.
+//! Fewer pixels, by Lanczos 3: of light, where samples encode light, of ink where they are ink. Owns what is
+//! reduced how; never enlarges: geometry sees to that.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{PixelType, ResizeAlg, ResizeOptions, Resizer};
+mod axis;
+mod curve;
+mod light;
+
+use std::cell::OnceCell;
+
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x4;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
 
 use crate::error::Error;
 use crate::geometry::{Geometry, Size};
-use crate::pixels::{Channels, Pixels, Samples};
+use crate::pixels::{Channels, Colour, Pixels, Samples};
+use axis::Axis;
+use curve::{Curve, Sample, Transfer};
+use light::reduced;
 
 /// A crop is snapped to this part of a pixel: a power of two, so that its edges add up exactly.
 const CROP_STEPS: f64 = 256.0;
 
-/// The part and size of `base` that `geometry` says. `base` is all of a picture stored at the size
-/// `source`, at its own or a smaller size.
-///
-/// # Errors
-/// [`Error::Resize`], which is our fault.
-pub(crate) fn resize(base: &Pixels, source: Size, geometry: &Geometry) -> Result<Pixels, Error> {
-    let Size { width_px, height_px } = geometry.target;
-    let (bytes, kind) = match &base.samples {
-        Samples::Eight(samples) => (samples.as_slice(), pixel_type_8(base.channels)),
-        Samples::Sixteen(samples) => (bytemuck::cast_slice(samples), pixel_type_16(base.channels)),
-    };
-    let from = ImageRef::new(base.size.width_px, base.size.height_px, bytes, kind).map_err(failed)?;
-    let mut to = Image::new(width_px, height_px, kind);
-    let (left, width) =
-        crop(geometry.crop.left_px, geometry.crop.size.width_px, base.size.width_px, source.width_px);
-    let (top, height) =
-        crop(geometry.crop.top_px, geometry.crop.size.height_px, base.size.height_px, source.height_px);
+/// Reduces the pixels of one source.
+pub(crate) struct Resizer {
+    transfer: Transfer,
+    eight: OnceCell<Curve<u8>>,
+    sixteen: OnceCell<Curve<u16>>,
+}
+
+/// A part of a picture, in pixels.
+#[derive(Clone, Copy)]
+struct Part {
+    left: f64,
+    top: f64,
+    width: f64,
+    height: f64,
+}
+
+impl Resizer {
+    /// For samples of this meaning.
+    pub fn new(colour: &Colour) -> Self {
+        Self { transfer: Transfer::of(colour), eight: OnceCell::new(), sixteen: OnceCell::new() }
+    }
+
+    /// The part and size of `base` that `geometry` says. `base` is all of a picture stored at the size
+    /// `source`, at its own or a smaller size.
+    ///
+    /// # Errors
+    /// [`Error::Resize`], which is our fault.
+    pub fn resize(&self, base: &Pixels, source: Size, geometry: &Geometry) -> Result<Pixels, Error> {
+        let (left, width) =
+            crop(geometry.crop.left_px, geometry.crop.size.width_px, base.size.width_px, source.width_px);
+        let (top, height) =
+            crop(geometry.crop.top_px, geometry.crop.size.height_px, base.size.height_px, source.height_px);
+        let part = Part { left, top, width, height };
+        let samples = match &base.samples {
+            Samples::Eight(samples) if base.channels == Channels::InvertedCmyk => {
+                Samples::Eight(ink(samples, base.size, part, geometry.target)?)
+            }
+            Samples::Eight(samples) => {
+                let curve = self.eight.get_or_init(|| Curve::new(self.transfer));
+                Samples::Eight(light_of(samples, base, part, geometry.target, curve))
+            }
+            Samples::Sixteen(samples) => {
+                let curve = self.sixteen.get_or_init(|| Curve::new(self.transfer));
+                Samples::Sixteen(light_of(samples, base, part, geometry.target, curve))
+            }
+        };
+        Ok(Pixels { size: geometry.target, channels: base.channels, samples })
+    }
+}
+
+fn light_of<S: Sample>(samples: &[S], base: &Pixels, part: Part, target: Size, curve: &Curve<S>) -> Vec<S> {
+    let across = Axis::new(part.left, part.width, target.width_px);
+    let down = Axis::new(part.top, part.height, target.height_px);
+    let (width, axes) = (base.size.width_px as usize, (&across, &down));
+    match base.channels {
+        Channels::Grey => reduced::<S, 1, false>(samples, width, axes, curve),
+        Channels::GreyAlpha => reduced::<S, 2, true>(samples, width, axes, curve),
+        Channels::Rgb => reduced::<S, 3, false>(samples, width, axes, curve),
+        Channels::Rgba => reduced::<S, 4, true>(samples, width, axes, curve),
+        Channels::InvertedCmyk => reduced::<S, 4, false>(samples, width, axes, curve),
+    }
+}
+
+/// Ink is no light, and what light it leaves only its profile knows: as it is stored.
+fn ink(samples: &[u8], size: Size, part: Part, target: Size) -> Result<Vec<u8>, Error> {
+    let mut inks = vec![0; target.pixels() as usize * Channels::InvertedCmyk.count()];
+    let from = TypedImageRef::<U8x4>::from_buffer(size.width_px, size.height_px, samples).map_err(failed)?;
+    let mut to =
+        TypedImage::<U8x4>::from_buffer(target.width_px, target.height_px, &mut inks).map_err(failed)?;
     let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(fast_image_resize::FilterType::Lanczos3))
-        .use_alpha(base.channels.has_alpha())
-        .crop(left, top, width, height);
-    Resizer::new().resize(&from, &mut to, &options).map_err(failed)?;
-    let samples = match &base.samples {
-        Samples::Eight(_) => Samples::Eight(to.into_vec()),
-        Samples::Sixteen(_) => Samples::Sixteen(bytemuck::pod_collect_to_vec(to.buffer())),
-    };
-    Ok(Pixels { size: geometry.target, channels: base.channels, samples })
+        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
+        .use_alpha(false)
+        .crop(part.left, part.top, part.width, part.height);
+    fast_image_resize::Resizer::new().resize_typed(&from, &mut to, &options).map_err(failed)?;
+    Ok(inks)
 }
 
 /// Start and length on the base of what starts at `start_px` and is `length_px` long on the source.
@@ -46,24 +104,6 @@ fn crop(start_px: u32, length_px: u32, base_px: u32, source_px: u32) -> (f64, f6
     let snapped = |px: f64| (px * CROP_STEPS).floor() / CROP_STEPS;
     let start = snapped(on_base(start_px));
     (start, snapped(on_base(start_px + length_px)) - start)
-}
-
-const fn pixel_type_8(channels: Channels) -> PixelType {
-    match channels {
-        Channels::Grey => PixelType::U8,
-        Channels::GreyAlpha => PixelType::U8x2,
-        Channels::Rgb => PixelType::U8x3,
-        Channels::Rgba | Channels::InvertedCmyk => PixelType::U8x4,
-    }
-}
-
-const fn pixel_type_16(channels: Channels) -> PixelType {
-    match channels {
-        Channels::Grey => PixelType::U16,
-        Channels::GreyAlpha => PixelType::U16x2,
-        Channels::Rgb => PixelType::U16x3,
-        Channels::Rgba | Channels::InvertedCmyk => PixelType::U16x4,
-    }
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {
@@ -76,25 +116,138 @@ mod tests {
     use crate::geometry::Rect;
     use proptest::prelude::*;
 
-    /// A white disc on transparent black.
-    fn disc() -> Pixels {
-        let inside = |x: i32, y: i32| (x - 100).pow(2) + (y - 100).pow(2) < 80 * 80;
-        let pixel = |index: i32| if inside(index % 200, index / 200) { [255; 4] } else { [0; 4] };
-        let data = (0..200 * 200).flat_map(pixel).collect();
-        Pixels { size: Size::new(200, 200), channels: Channels::Rgba, samples: Samples::Eight(data) }
+    const LIGHT: [Channels; 4] = [Channels::Grey, Channels::GreyAlpha, Channels::Rgb, Channels::Rgba];
+
+    fn pixels(size: Size, channels: Channels, samples: Samples) -> Pixels {
+        Pixels { size, channels, samples }
+    }
+
+    /// All of the picture.
+    fn resized(pixels: &Pixels, colour: &Colour, target: Size) -> Pixels {
+        let geometry = Geometry { crop: Rect::whole(pixels.size), target };
+        Resizer::new(colour).resize(pixels, pixels.size, &geometry).unwrap()
+    }
+
+    fn eight(pixels: Pixels) -> Vec<u8> {
+        let Samples::Eight(samples) = pixels.samples else { panic!("16 bits") };
+        samples
+    }
+
+    fn sixteen(pixels: Pixels) -> Vec<u16> {
+        let Samples::Sixteen(samples) = pixels.samples else { panic!("8 bits") };
+        samples
     }
 
     #[test]
     fn the_edges_of_a_white_shape_on_transparency_stay_white() {
-        let pixels = disc();
-        let whole = Geometry { crop: Rect::whole(pixels.size), target: Size::new(33, 33) };
-        let Samples::Eight(small) = resize(&pixels, pixels.size, &whole).unwrap().samples else { panic!() };
-        let edges = small.as_chunks::<4>().0.iter().filter(|pixel| (8..248).contains(&pixel[3]));
-        let darkest = edges.clone().flat_map(|pixel| &pixel[..3]).min().unwrap();
-        assert!(edges.count() > 20 && *darkest >= 250, "{darkest}");
+        let inside = |x: i32, y: i32| (x - 100).pow(2) + (y - 100).pow(2) < 80 * 80;
+        let pixel = |index: i32| if inside(index % 200, index / 200) { [255; 4] } else { [0; 4] };
+        let data = (0..200 * 200).flat_map(pixel).collect();
+        let disc = pixels(Size::new(200, 200), Channels::Rgba, Samples::Eight(data));
+        for side_px in [33, 67, 150] {
+            let small = eight(resized(&disc, &Colour::Srgb, Size::new(side_px, side_px)));
+            let seen = small.as_chunks::<4>().0.iter().filter(|pixel| pixel[3] > 0);
+            assert!(seen.clone().filter(|pixel| pixel[3] < 248).count() > 20);
+            assert!(seen.flat_map(|pixel| &pixel[..3]).all(|sample| *sample == 255), "{side_px}");
+        }
+    }
+
+    #[test]
+    fn a_fine_pattern_of_black_and_white_gives_half_the_light_and_not_half_the_value() {
+        let board = |index: u32| if (index % 160 + index / 160) % 2 == 0 { 255 } else { 0 };
+        let samples = Samples::Eight((0..160 * 160).map(board).collect());
+        let board = pixels(Size::new(160, 160), Channels::Grey, samples);
+        for (gamma, expected) in [(None, 188), (Some(1.0), 128), (Some(0.5), 180)] {
+            let of = |gamma| Colour::Gamma { gamma, chromaticities: None };
+            let small = eight(resized(&board, &gamma.map_or(Colour::Srgb, of), Size::new(20, 20)));
+            // The edges of a window's reach see one column or row more.
+            let within = small[20 * 4..20 * 16].chunks(20).flat_map(|row| &row[4..16]);
+            assert!(within.clone().all(|sample| sample.abs_diff(expected) <= 1), "{gamma:?}: {within:?}");
+        }
+    }
+
+    #[test]
+    fn sixteen_bits_stay_so_and_a_gradient_stays_one() {
+        let ramp = |index: u32| (index % 4000 * 16) as u16;
+        let samples = Samples::Sixteen((0..4000 * 40).map(ramp).collect());
+        let ramp = pixels(Size::new(4000, 40), Channels::Grey, samples);
+        let small = sixteen(resized(&ramp, &Colour::Srgb, Size::new(1000, 10)));
+        // The ends of a ramp ring.
+        let row = &small[5010..5990];
+        assert!(row.is_sorted_by(|one, other| one < other), "{row:?}");
+    }
+
+    #[test]
+    fn ink_is_reduced_as_ink() {
+        let board = |index: u32| [if (index % 160 + index / 160) % 2 == 0 { 255 } else { 0 }, 255, 0, 77];
+        let samples = Samples::Eight((0..160 * 160).flat_map(board).collect());
+        let board = pixels(Size::new(160, 160), Channels::InvertedCmyk, samples);
+        let small = eight(resized(&board, &Colour::Srgb, Size::new(20, 20)));
+        let [cyan, rest @ ..] = small.as_chunks::<4>().0[20 * 10 + 10];
+        assert!(cyan.abs_diff(128) <= 1 && rest == [255, 0, 77], "{cyan} {rest:?}");
+    }
+
+    #[test]
+    fn a_crop_sees_nothing_beyond_its_edges() {
+        // White at the left and right of a black middle.
+        let wide = |index: u32| if (100..200).contains(&(index % 300)) { 0 } else { 255 };
+        let picture =
+            pixels(Size::new(300, 30), Channels::Grey, Samples::Eight((0..9000).map(wide).collect()));
+        let crop = Rect { left_px: 100, top_px: 0, size: Size::new(100, 30) };
+        let geometry = Geometry { crop, target: Size::new(40, 12) };
+        let small = Resizer::new(&Colour::Srgb).resize(&picture, picture.size, &geometry).unwrap();
+        assert_eq!(eight(small), [0; 40 * 12]);
+    }
+
+    /// The mean of the light of grey samples.
+    fn mean_light(samples: &[u8]) -> f64 {
+        let light = |sample: &u8| ((f64::from(*sample) / 255.0 + 0.055) / 1.055).powf(2.4);
+        samples.iter().map(light).sum::<f64>() / samples.len() as f64
     }
 
     proptest! {
+        #[test]
+        fn a_flat_colour_stays_exactly_that(
+            colour in any::<[u8; 4]>(), wide in any::<bool>(), channels in 0usize..4,
+            width in 1u32..90, height in 1u32..90, to_width in 1u32..90, to_height in 1u32..90,
+        ) {
+            let channels = LIGHT[channels];
+            let mut pixel = colour[..channels.count()].to_vec();
+            // What cannot be seen has no colour.
+            if channels.has_alpha() && pixel.last() == Some(&0) {
+                pixel.fill(0);
+            }
+            let size = Size::new(width, height);
+            let target = Size::new(to_width.min(width), to_height.min(height));
+            let flat = pixel.repeat(size.pixels() as usize);
+            let expected = pixel.repeat(target.pixels() as usize);
+            if wide {
+                let deep = |samples: &[u8]| samples.iter().map(|s| u16::from(*s) * 257).collect::<Vec<_>>();
+                let flat = pixels(size, channels, Samples::Sixteen(deep(&flat)));
+                prop_assert_eq!(sixteen(resized(&flat, &Colour::Srgb, target)), deep(&expected));
+            } else {
+                let flat = pixels(size, channels, Samples::Eight(flat));
+                prop_assert_eq!(eight(resized(&flat, &Colour::Srgb, target)), expected);
+            }
+        }
+
+        #[test]
+        fn light_is_neither_lost_nor_made(
+            seed in any::<u32>(), side in 100u32..200, target in 20u32..60,
+        ) {
+            // Not so contrasting that ringing is cut off, and smooth at the borders, which windows cut.
+            let noise = |index: u32| match (index / side).min(index % side) {
+                0..20 => 120,
+                _ if index / side > side - 20 || index % side > side - 20 => 120,
+                _ => (index.wrapping_mul(2_654_435_761) ^ seed).wrapping_mul(747_796_405) >> 25,
+            };
+            let samples: Vec<u8> = (0..side * side).map(|index| (noise(index) + 60) as u8).collect();
+            let before = mean_light(&samples);
+            let picture = pixels(Size::new(side, side), Channels::Grey, Samples::Eight(samples));
+            let after = mean_light(&eight(resized(&picture, &Colour::Srgb, Size::new(target, target))));
+            prop_assert!((after / before - 1.0).abs() < 0.01, "{} {}", before, after);
+        }
+
         #[test]
         fn a_crop_never_leaves_the_base(
             source in 1u32..20_000, start in 0u32..20_000, length in 1u32..20_000, base in 1u32..20_000,

@@ -128,6 +128,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(not(feature = "avif"))]
     fn a_recipe_that_this_build_cannot_encode_is_refused_at_start() {
         let avif = "formats = [{ format = \"avif\" }]\n[[rendition]]\nname = \"a\"\nwidth = 1";
         let error = config(&[("BUCKET", "b"), ("RECIPE", avif)]).unwrap_err();
