@@ -91,10 +91,15 @@ async fn a_source_is_never_enlarged_and_every_rendition_of_the_recipe_exists() {
     assert_eq!(size("w1920"), (1920, 640));
     assert_eq!(size("w320"), (320, 107));
     assert_eq!(size("thumb"), (256, 256));
-    let small = browser.upload("image/gif", fixture("images/two_frames.gif")).await;
-    let widths: HashSet<_> =
-        small["manifest"]["renditions"].as_array().unwrap().iter().map(|r| r["width"].as_u64()).collect();
-    assert_eq!(widths, HashSet::from([Some(200), Some(100)]));
+    for (content_type, file, expected) in [
+        ("image/gif", "images/two_frames.gif", [Some(200), Some(100)]),
+        ("image/avif", "images/quadrants.avif", [Some(300), Some(200)]),
+    ] {
+        let small = browser.upload(content_type, fixture(file)).await;
+        let widths: HashSet<_> =
+            small["manifest"]["renditions"].as_array().unwrap().iter().map(|r| r["width"].as_u64()).collect();
+        assert_eq!(widths, HashSet::from(expected), "{file}");
+    }
 }
 
 #[tokio::test]

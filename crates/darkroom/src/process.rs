@@ -27,7 +27,7 @@ const SOME_REJECTED: u8 = 2;
 
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Images: JPEG, PNG, WebP, GIF
+    /// Images: JPEG, PNG, WebP, GIF, AVIF
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Folder for the results; each file gets a folder of its own name there

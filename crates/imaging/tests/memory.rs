@@ -1,11 +1,13 @@
 //! What a hostile file may take before it is refused or rendered: a few megabytes, whatever it claims.
-//! Counts every allocation of this process, so nothing else may be tested here, nor two things at once.
+//! Counts every allocation of this process, so tests here wait for each other.
 #![expect(clippy::unwrap_used, reason = "clippy knows tests, not their helpers")]
 #![expect(unsafe_code, reason = "an allocator is unsafe by its nature; this one counts and passes on")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
 use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -16,6 +18,9 @@ use imaging::{Error, probe, render};
 /// Allocated now, and most ever since the last reset, bytes.
 static NOW: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+/// Held by a test as long as it runs.
+static ALONE: Mutex<()> = Mutex::new(());
 
 struct Counting;
 
@@ -84,6 +89,7 @@ const MIB: usize = 1024 * 1024;
 
 #[test]
 fn no_bomb_in_a_png_takes_more_than_a_few_megabytes_or_longer_than_a_moment() {
+    let _alone = ALONE.lock();
     let (image, bomb) = (deflated_zeros(1), deflated_zeros(1024));
     let named = [b"name\0\0".as_slice(), &bomb].concat();
     let international = [b"name\0\x01\0\0\0".as_slice(), &bomb].concat();
@@ -113,5 +119,25 @@ fn no_bomb_in_a_png_takes_more_than_a_few_megabytes_or_longer_than_a_moment() {
         assert!(peak_bytes < 20 * MIB, "{name}: {peak_bytes} bytes");
         // Ten times what a quiet machine takes.
         assert!(took < Duration::from_millis(100), "{name}: {took:?}");
+    }
+}
+
+#[test]
+fn no_avif_takes_more_than_its_header_foretold() {
+    let _alone = ALONE.lock();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Those of the corpus where it is there.
+    let folders = ["../../fixtures/images", "../../../shared/corpus/avif"];
+    let entries = folders.iter().filter_map(|folder| std::fs::read_dir(root.join(folder)).ok()).flatten();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    for path in paths.filter(|path| path.extension().is_some_and(|extension| extension == "avif")) {
+        let bytes = std::fs::read(&path).unwrap();
+        let foretold_bytes =
+            probe(&bytes, &Limits::default(), &Recipe::default()).unwrap().decode_memory_bytes;
+        let (outcome, peak_bytes, _) = measured(&bytes);
+        let name = path.display();
+        println!("{name}: {} KiB of {}", peak_bytes / 1024, foretold_bytes / 1024);
+        assert_eq!(outcome, Ok(()), "{name}");
+        assert!(peak_bytes as u64 <= foretold_bytes, "{name}: {peak_bytes} of {foretold_bytes} bytes");
     }
 }

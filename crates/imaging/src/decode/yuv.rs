@@ -58,8 +58,9 @@ impl Matrix {
         Ok(match matrix {
             // Green, blue and red as they are.
             0 if is_whole => Self::new([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [luma; 3]),
-            // Only luma is looked at, which needs none.
-            _ if header.config.subsampling == Subsampling::Monochrome => from_weights(0.299, 0.114),
+            _ if header.config.subsampling == Subsampling::Monochrome => {
+                Self::new([[1.0, 0.0, 0.0]; 3], [luma; 3])
+            }
             1 => from_weights(0.2126, 0.0722),
             4 => from_weights(0.30, 0.11),
             // Unspecified is what JPEG has, as other readers take it.
@@ -356,6 +357,18 @@ mod tests {
         }
         for grey in 0..=255 {
             assert_eq!(painted::<u8>(&header(8, 6, true), [grey, 128, 128]), [u32::from(grey); 3]);
+        }
+    }
+
+    #[test]
+    fn without_chroma_luma_is_what_is_shown_whatever_the_matrix() {
+        for matrix in [0, 2, 9, 14] {
+            for (is_full_range, black, white) in [(true, 0, 255), (false, 16, 235)] {
+                let mut header = header(8, matrix, is_full_range);
+                header.config.subsampling = Subsampling::Monochrome;
+                assert_eq!(painted::<u8>(&header, [black, 0, 0]), [0; 3]);
+                assert_eq!(painted::<u8>(&header, [white, 0, 0]), [255; 3]);
+            }
         }
     }
 

@@ -33,21 +33,27 @@ pub(super) fn read_header(bytes: &[u8]) -> Result<Header, Error> {
 fn peak_bytes(avif: &Avif, output_bytes: u64) -> u64 {
     let output_before = if avif.colour.is_tiled() { output_bytes } else { 0 };
     let colour = output_before.saturating_add(decoding_bytes(&avif.colour));
-    let painting = output_bytes.saturating_add(plane_bytes(&avif.colour));
+    let painting = output_bytes.saturating_add(frame_bytes(&avif.colour));
     let alpha = avif.alpha.as_ref().map_or(0, |alpha| output_bytes.saturating_add(decoding_bytes(alpha)));
     colour.max(painting).max(alpha)
 }
 
-/// While a tile is decoded: the frame, a second where it is made wider, and one with film grain.
+/// While a tile is decoded.
 fn decoding_bytes(plan: &Plan) -> u64 {
-    let frames = if plan.is_layered { MAX_LAYERS } else { 1 };
-    let planes = plane_bytes(plan).saturating_mul(frames + 2);
-    planes.saturating_add(aligned_pixels(plan.tile).saturating_mul(DECODER_PIXEL_BYTES * frames))
+    let beside = aligned_pixels(plan.tile).saturating_mul(DECODER_PIXEL_BYTES * frames(plan));
+    frame_bytes(plan).saturating_add(beside)
 }
 
-fn plane_bytes(plan: &Plan) -> u64 {
+/// A tile's frames, once more where one is made wider, and with film grain. The decoder keeps what it has
+/// no more use for as long as any of them is there.
+fn frame_bytes(plan: &Plan) -> u64 {
     let quarters = 4 + plan.config.chroma_quarters();
-    aligned_pixels(plan.tile).saturating_mul(quarters * u64::from(plan.config.sample_bytes())) / 4
+    let planes = aligned_pixels(plan.tile).saturating_mul(quarters * u64::from(plan.config.sample_bytes()));
+    (planes / 4).saturating_mul(frames(plan) + 2)
+}
+
+const fn frames(plan: &Plan) -> u64 {
+    if plan.is_layered { MAX_LAYERS } else { 1 }
 }
 
 fn aligned_pixels(size: Size) -> u64 {
