@@ -51,23 +51,25 @@ fn main() -> Result<()> {
 fn renditions(photo: &Photo) -> Result<()> {
     println!("\n| each from | ms in all | scores |\n|---|---|---|");
     let (width, height) = photo.0.size();
-    let shorter = f64::from(width.min(height));
-    let sizes = WIDTHS.map(|width| photo.over(shorter / width));
+    let sizes = WIDTHS.map(|rendition| photo.over(f64::from(width.min(height)) / rendition));
     let truths = sizes.map(|size| in_f64(photo, size));
-    for (name, reduce, step) in [
-        ("the photo, gamma space", in_gamma_space as Reduce, f64::INFINITY),
-        ("2x, gamma space", in_gamma_space, 2.0),
-        ("the photo, light", in_light, f64::INFINITY),
-        ("3x, light", in_light, 3.0),
-        ("2x, light", in_light, 2.0),
-        ("1.5x, light", in_light, 1.5),
+    for (name, step, light_from) in [
+        ("the photo, in gamma space", f64::INFINITY, f64::INFINITY),
+        ("2x, in gamma space", 2.0, f64::INFINITY),
+        ("the photo, as light", f64::INFINITY, 0.0),
+        ("3x, as light", 3.0, 0.0),
+        ("2x, as light", 2.0, 0.0),
+        ("1.5x, as light", 1.5, 0.0),
+        ("2x, as light from 2x on", 2.0, 2.0),
+        ("1.5x, as light from 2x on", 1.5, 2.0),
     ] {
         let mut made: Vec<Photo> = Vec::new();
         let mut all_ms = 0.0;
         for size in sizes {
-            let base =
-                made.iter().rev().find(|base| f64::from(base.0.size().0) + 1.0 >= step * f64::from(size.0));
-            let (small, ms) = timed(reduce, base.unwrap_or(photo), size)?;
+            let wide = |base: &&Photo| f64::from(base.0.size().0) + 1.0 >= step * f64::from(size.0);
+            let base = made.iter().rev().find(wide).unwrap_or(photo);
+            let seen = f64::from(width) >= light_from * f64::from(size.0);
+            let (small, ms) = timed(if seen { in_light } else { in_gamma_space }, base, size)?;
             all_ms += ms;
             made.push(small);
         }
@@ -167,7 +169,7 @@ fn score(truth: &Photo, made: &Photo) -> Result<f64> {
 }
 
 fn in_light(photo: &Photo, size: (u32, u32)) -> Result<Photo> {
-    Ok(Photo(photo.0.reduced(size)?))
+    Ok(Photo(photo.0.reduced(size)))
 }
 
 fn in_gamma_space(photo: &Photo, (width, height): (u32, u32)) -> Result<Photo> {

@@ -31,7 +31,8 @@ pub const ENCODERS: &str = "2; mozjpeg-sys 2.2.3: fastest, optimised Huffman, 4:
     avif-serialize 0.8.9; \
     libwebp-sys 0.14.4: lossy, graphics lossless at effort 75, graphics' frames mixed; \
     png 0.18.1: default, adaptive filter; \
-    resize 2: Lanczos 3, in light, at most half by DCT; fast_image_resize 6.1.0: Lanczos 3, of ink; \
+    resizing 2: Lanczos 3 of light, at most half by DCT; \
+    fast_image_resize 6.1.0: Lanczos 3 of samples, above a half and of ink; \
     moxcms 0.8.1: ICC, H.273 and gamma at the samples' depth, 203 cd/m² at 0.8 of white; \
     image 0.25.10, image-webp 0.2.4, gif 0.14.2; thumbhash 0.1.0; re_rav1d 0.1.3";
 

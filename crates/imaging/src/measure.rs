@@ -1,8 +1,8 @@
 //! What measurements need of this crate, and nothing else may use. Owns nothing.
 
-use crate::geometry::{Geometry, Rect, Size};
+use crate::geometry::Size;
 use crate::pixels::{Channels, Colour, Pixels, Samples};
-use crate::resize::Resizer;
+use crate::resize::{Part, Resizer};
 
 /// A picture of 8-bit sRGB as the resizer takes it.
 pub struct Rgb(Pixels);
@@ -24,12 +24,10 @@ impl Rgb {
         }
     }
 
-    /// All of it, as a rendition of this size is made.
-    ///
-    /// # Errors
-    /// As rendering has them.
-    pub fn reduced(&self, (width_px, height_px): (u32, u32)) -> Result<Self, crate::Error> {
-        let geometry = Geometry { crop: Rect::whole(self.0.size), target: Size::new(width_px, height_px) };
-        Resizer::new(&Colour::Srgb).resize(&self.0, self.0.size, &geometry).map(Self)
+    /// All of it at another size, as light at any reduction.
+    pub fn reduced(&self, (width_px, height_px): (u32, u32)) -> Self {
+        let (base, size) = (&self.0, Size::new(width_px, height_px));
+        let samples = Resizer::new(&Colour::Srgb).as_light(base, Part::whole(base.size), size);
+        Self(Pixels { size, channels: base.channels, samples })
     }
 }

@@ -1,5 +1,5 @@
-//! Fewer pixels, by Lanczos 3: of light, where samples encode light, of ink where they are ink. Owns what is
-//! reduced how; never enlarges: geometry sees to that.
+//! Fewer pixels, by Lanczos 3: means of light, or of samples as they are stored where those are ink, or where
+//! none can see the difference. Owns which of the two; never enlarges: geometry sees to that.
 
 mod axis;
 mod curve;
@@ -8,8 +8,8 @@ mod light;
 use std::cell::OnceCell;
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
-use fast_image_resize::pixels::U8x4;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
+use fast_image_resize::pixels::{U8x3, U8x4};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions};
 
 use crate::error::Error;
 use crate::geometry::{Geometry, Size};
@@ -20,6 +20,9 @@ use light::reduced;
 
 /// A crop is snapped to this part of a pixel: a power of two, so that its edges add up exactly.
 const CROP_STEPS: f64 = 256.0;
+/// From this reduction on, means of samples look darker than what they stand for, and fine detail is lost.
+/// Below, they take half the time; docs/resizing.md has the figures.
+const SEEN_FROM: u32 = 2;
 
 /// Reduces the pixels of one source.
 pub(crate) struct Resizer {
@@ -30,11 +33,17 @@ pub(crate) struct Resizer {
 
 /// A part of a picture, in pixels.
 #[derive(Clone, Copy)]
-struct Part {
+pub(crate) struct Part {
     left: f64,
     top: f64,
     width: f64,
     height: f64,
+}
+
+impl Part {
+    pub fn whole(size: Size) -> Self {
+        Self { left: 0.0, top: 0.0, width: size.width_px.into(), height: size.height_px.into() }
+    }
 }
 
 impl Resizer {
@@ -53,25 +62,40 @@ impl Resizer {
             crop(geometry.crop.left_px, geometry.crop.size.width_px, base.size.width_px, source.width_px);
         let (top, height) =
             crop(geometry.crop.top_px, geometry.crop.size.height_px, base.size.height_px, source.height_px);
-        let part = Part { left, top, width, height };
-        let samples = match &base.samples {
-            Samples::Eight(samples) if base.channels == Channels::InvertedCmyk => {
-                Samples::Eight(ink(samples, base.size, part, geometry.target)?)
+        let (part, target) = (Part { left, top, width, height }, geometry.target);
+        let samples = match (&base.samples, base.channels) {
+            (Samples::Eight(samples), Channels::InvertedCmyk) => {
+                Samples::Eight(as_stored::<U8x4>(samples, base, part, target)?)
             }
+            (Samples::Eight(samples), Channels::Rgb) if !is_seen(geometry) => {
+                Samples::Eight(as_stored::<U8x3>(samples, base, part, target)?)
+            }
+            _ => self.as_light(base, part, target),
+        };
+        Ok(Pixels { size: target, channels: base.channels, samples })
+    }
+
+    pub fn as_light(&self, base: &Pixels, part: Part, target: Size) -> Samples {
+        match &base.samples {
             Samples::Eight(samples) => {
                 let curve = self.eight.get_or_init(|| Curve::new(self.transfer));
-                Samples::Eight(light_of(samples, base, part, geometry.target, curve))
+                Samples::Eight(as_light(samples, base, part, target, curve))
             }
             Samples::Sixteen(samples) => {
                 let curve = self.sixteen.get_or_init(|| Curve::new(self.transfer));
-                Samples::Sixteen(light_of(samples, base, part, geometry.target, curve))
+                Samples::Sixteen(as_light(samples, base, part, target, curve))
             }
-        };
-        Ok(Pixels { size: geometry.target, channels: base.channels, samples })
+        }
     }
 }
 
-fn light_of<S: Sample>(samples: &[S], base: &Pixels, part: Part, target: Size, curve: &Curve<S>) -> Vec<S> {
+/// Whether it can be seen what the means are of, samples or light.
+fn is_seen(geometry: &Geometry) -> bool {
+    let (from, to) = (geometry.crop.size, geometry.target);
+    from.width_px >= SEEN_FROM * to.width_px || from.height_px >= SEEN_FROM * to.height_px
+}
+
+fn as_light<S: Sample>(samples: &[S], base: &Pixels, part: Part, target: Size, curve: &Curve<S>) -> Vec<S> {
     let across = Axis::new(part.left, part.width, target.width_px);
     let down = Axis::new(part.top, part.height, target.height_px);
     let (width, axes) = (base.size.width_px as usize, (&across, &down));
@@ -84,18 +108,24 @@ fn light_of<S: Sample>(samples: &[S], base: &Pixels, part: Part, target: Size, c
     }
 }
 
-/// Ink is no light, and what light it leaves only its profile knows: as it is stored.
-fn ink(samples: &[u8], size: Size, part: Part, target: Size) -> Result<Vec<u8>, Error> {
-    let mut inks = vec![0; target.pixels() as usize * Channels::InvertedCmyk.count()];
-    let from = TypedImageRef::<U8x4>::from_buffer(size.width_px, size.height_px, samples).map_err(failed)?;
+/// Ink is no light, and what light it leaves only its profile knows.
+fn as_stored<P: PixelTrait>(
+    samples: &[u8],
+    base: &Pixels,
+    part: Part,
+    target: Size,
+) -> Result<Vec<u8>, Error> {
+    let mut reduced = vec![0; target.pixels() as usize * base.channels.count()];
+    let Size { width_px, height_px } = base.size;
+    let from = TypedImageRef::<P>::from_buffer(width_px, height_px, samples).map_err(failed)?;
     let mut to =
-        TypedImage::<U8x4>::from_buffer(target.width_px, target.height_px, &mut inks).map_err(failed)?;
+        TypedImage::<P>::from_buffer(target.width_px, target.height_px, &mut reduced).map_err(failed)?;
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
         .use_alpha(false)
         .crop(part.left, part.top, part.width, part.height);
     fast_image_resize::Resizer::new().resize_typed(&from, &mut to, &options).map_err(failed)?;
-    Ok(inks)
+    Ok(reduced)
 }
 
 /// Start and length on the base of what starts at `start_px` and is `length_px` long on the source.
@@ -154,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_fine_pattern_of_black_and_white_gives_half_the_light_and_not_half_the_value() {
-        let board = |index: u32| if (index % 160 + index / 160) % 2 == 0 { 255 } else { 0 };
+        let board = |index: u32| (index % 160 + index / 160) as u8 % 2 * 255;
         let samples = Samples::Eight((0..160 * 160).map(board).collect());
         let board = pixels(Size::new(160, 160), Channels::Grey, samples);
         for (gamma, expected) in [(None, 188), (Some(1.0), 128), (Some(0.5), 180)] {
@@ -179,12 +209,24 @@ mod tests {
 
     #[test]
     fn ink_is_reduced_as_ink() {
-        let board = |index: u32| [if (index % 160 + index / 160) % 2 == 0 { 255 } else { 0 }, 255, 0, 77];
+        let board = |index: u32| [(index % 160 + index / 160) as u8 % 2 * 255, 255, 0, 77];
         let samples = Samples::Eight((0..160 * 160).flat_map(board).collect());
         let board = pixels(Size::new(160, 160), Channels::InvertedCmyk, samples);
         let small = eight(resized(&board, &Colour::Srgb, Size::new(20, 20)));
         let [cyan, rest @ ..] = small.as_chunks::<4>().0[20 * 10 + 10];
         assert!(cyan.abs_diff(128) <= 1 && rest == [255, 0, 77], "{cyan} {rest:?}");
+    }
+
+    #[test]
+    fn photographs_are_reduced_as_stored_to_half_their_size_and_as_light_below() {
+        let board = |index: u32| [(index % 160 + index / 160) as u8 % 2 * 255; 3];
+        let samples = Samples::Eight((0..160 * 160).flat_map(board).collect());
+        let board = pixels(Size::new(160, 160), Channels::Rgb, samples);
+        for (side_px, expected) in [(100, 128), (81, 128), (80, 188), (40, 188)] {
+            let small = eight(resized(&board, &Colour::Srgb, Size::new(side_px, side_px)));
+            let mean = small.iter().map(|sample| u64::from(*sample)).sum::<u64>() / small.len() as u64;
+            assert!(mean.abs_diff(expected) < 5, "{side_px}: {mean}");
+        }
     }
 
     #[test]

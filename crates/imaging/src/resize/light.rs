@@ -12,7 +12,7 @@ use super::axis::{Axis, LANES};
 use super::curve::{Curve, Sample};
 
 /// Rows that are added at once: sums are then read and written once for several rows.
-const ROWS: usize = 4;
+const ROWS: usize = 2;
 /// Values of a row that are added at once, so that all of it stays in the nearest cache. Whole pixels of
 /// 1, 2, 3 and 4 channels.
 const BLOCK: usize = 768;
@@ -102,7 +102,6 @@ impl Sums<'_> {
 }
 
 /// Premultiplied: the colour of what cannot be seen must not bleed into edges.
-#[inline(never)]
 fn linearise<S: Sample, const N: usize, const ALPHA: bool>(
     row: &[[S; N]],
     lights: &S::Lights,
@@ -119,17 +118,15 @@ fn linearise<S: Sample, const N: usize, const ALPHA: bool>(
     }
 }
 
-#[inline(never)]
 fn add_weighted(sums: &mut [f32], light: &[[f32; BLOCK]; ROWS], weights: [f32; ROWS]) {
-    let [a, b, c, d] = light;
-    for ((((sum, a), b), c), d) in zip(zip(zip(zip(sums, a), b), c), d) {
-        *sum += (a * weights[0] + b * weights[1]) + (c * weights[2] + d * weights[3]);
+    let [above, below] = light;
+    for ((sum, above), below) in zip(zip(sums, above), below) {
+        *sum += above * weights[0] + below * weights[1];
     }
 }
 
 /// A row of sums, reduced along itself. Always four channels, which fill a vector: those beyond the last
 /// mean nothing.
-#[inline(never)]
 fn mean_across<const N: usize>(sums: &[f32], left: usize, axis: &Axis, means: &mut [[f32; 4]]) {
     for ((start, weights), mean) in zip(axis.windows(), means) {
         let row = &sums[(start - left) * N..];
@@ -148,7 +145,6 @@ fn mean_across<const N: usize>(sums: &[f32], left: usize, axis: &Axis, means: &m
 }
 
 /// Light, and alpha, to samples.
-#[inline(never)]
 fn encode<S: Sample, const N: usize, const ALPHA: bool>(
     means: &mut [[f32; 4]],
     curve: &Curve<S>,
