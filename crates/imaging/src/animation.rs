@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use contract::recipe::Encoding;
 
-use crate::colour::ToSrgb;
 use crate::copyright::Notice;
 use crate::decode::frames::Frames;
 use crate::decode::raster;
@@ -17,8 +16,7 @@ use crate::jobs::{Base, Job, Output};
 use crate::libwebp::{AnimationEncoder, Compression, Fidelity};
 use crate::pixels::Picture;
 use crate::probe::{OVERHEAD_BYTES, Probe};
-use crate::render::{Encoded, finish};
-use crate::resize::Resizer;
+use crate::render::{Encoded, Stages};
 use crate::riff::with_exif;
 
 /// Moves what is animated out of `jobs`; those that are left without work go.
@@ -27,8 +25,16 @@ pub(crate) fn split_off<'r>(jobs: &mut Vec<Job<'r>>) -> Vec<Job<'r>> {
     for job in jobs.iter_mut() {
         let outputs: Vec<Output> = job.outputs.extract_if(.., |output| output.encoding.animated).collect();
         if !outputs.is_empty() {
-            let (geometry, base) = (job.geometry, Base::Decoded);
-            animated.push(Job { geometry, base, is_base: false, outputs, is_placeholder: false });
+            let Job { geometry, is_attentive, .. } = *job;
+            let base = Base::Decoded;
+            animated.push(Job {
+                geometry,
+                is_attentive,
+                base,
+                is_base: false,
+                outputs,
+                is_placeholder: false,
+            });
         }
     }
     jobs.retain(|job| job.is_placeholder || job.is_base || !job.outputs.is_empty());
@@ -51,15 +57,15 @@ pub(crate) fn encode(
         return Ok(Vec::new());
     }
     let colour = raster::colour(bytes, probe.media_type, OVERHEAD_BYTES)?;
-    let (resizer, mut to_srgb) = (Resizer::new(&colour), None);
+    // The part that draws the eye is that of the first frame: it must not jump about.
+    let (mut stages, mut looked_at) = (None, None);
     let mut files: Vec<File> = jobs.iter().flat_map(|job| job.outputs.iter().map(File::new)).collect();
     let mut frames = Frames::open(bytes, probe)?;
     while let Some((canvas, duration_ms)) = frames.next()? {
-        let to_srgb = to_srgb.get_or_insert_with(|| ToSrgb::new(&colour, canvas));
+        let stages = stages.get_or_insert_with(|| Stages::new(&colour, canvas, probe));
         let mut files = files.iter_mut();
         for job in jobs {
-            let picture =
-                finish(resizer.resize(canvas, probe.stored(), &job.geometry)?, to_srgb, probe.orientation);
+            let picture = stages.finish(stages.make(job, canvas, &mut looked_at)?);
             for file in files.by_ref().take(job.outputs.len()) {
                 file.add(&picture, duration_ms, probe.loop_count)?;
             }

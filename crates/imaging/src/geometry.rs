@@ -1,5 +1,5 @@
-//! Which part of a source a rendition shows, and how large. Integers only, and no pixels: everything is
-//! known here before any is decoded. Never enlarges.
+//! Which part of a source a rendition shows, and how large. Integers only, and no pixels: every size is known
+//! here before any is decoded, and every part's place, but for those that attention finds. Never enlarges.
 
 use contract::recipe::{Fit, RenditionSpec};
 
@@ -22,6 +22,11 @@ impl Size {
 
     pub const fn pixels(self) -> u64 {
         self.width_px as u64 * self.height_px as u64
+    }
+
+    /// Width and height, as indices count.
+    pub const fn sides(self) -> (usize, usize) {
+        (self.width_px as usize, self.height_px as usize)
     }
 
     pub const fn transposed(self) -> Self {

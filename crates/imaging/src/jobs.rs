@@ -2,7 +2,7 @@
 //! the sharing of equal pixels; never touches any.
 
 use contract::Recipe;
-use contract::recipe::{Encoding, RenditionSpec};
+use contract::recipe::{Encoding, Gravity, RenditionSpec};
 
 use crate::geometry::{Geometry, Rect, Size};
 use crate::orientation::Orientation;
@@ -17,6 +17,8 @@ const CHAINED: (u64, u64) = (7, 5);
 pub(crate) struct Job<'r> {
     /// On stored pixels.
     pub geometry: Geometry,
+    /// The place of the crop, which is the centre here, is found once there are pixels; its size stays.
+    pub is_attentive: bool,
     pub base: Base,
     /// Whether later jobs are made of these pixels.
     pub is_base: bool,
@@ -54,13 +56,14 @@ pub(crate) fn jobs(stored: Size, orientation: Orientation, recipe: &Recipe) -> V
     let displayed = orientation.turned(stored);
     let mut jobs = Vec::new();
     for spec in &recipe.renditions {
-        let job = job_at(&mut jobs, Geometry::of(displayed, spec).stored(orientation, displayed));
+        let geometry = Geometry::of(displayed, spec).stored(orientation, displayed);
+        let job = job_at(&mut jobs, geometry, spec.gravity, stored);
         for encoding in recipe.formats_of(spec) {
             job.add(encoding, spec);
         }
     }
     let small = Geometry::inside(displayed, placeholder::LIMIT).stored(orientation, displayed);
-    job_at(&mut jobs, small).is_placeholder = true;
+    job_at(&mut jobs, small, Gravity::Centre, stored).is_placeholder = true;
     jobs.sort_by_key(|job| std::cmp::Reverse(job.geometry.target.pixels()));
     chain(&mut jobs, stored);
     jobs
@@ -89,10 +92,18 @@ fn chain(jobs: &mut [Job], source: Size) {
 }
 
 /// The job that makes these very pixels; a new one where there is none.
-fn job_at<'a, 'r>(jobs: &'a mut Vec<Job<'r>>, geometry: Geometry) -> &'a mut Job<'r> {
-    let index = jobs.iter().position(|job| job.geometry == geometry).unwrap_or_else(|| {
+fn job_at<'a, 'r>(
+    jobs: &'a mut Vec<Job<'r>>,
+    geometry: Geometry,
+    gravity: Gravity,
+    stored: Size,
+) -> &'a mut Job<'r> {
+    // All of a picture has but one place.
+    let is_attentive = gravity == Gravity::Attention && geometry.crop != Rect::whole(stored);
+    let same = |job: &Job| job.geometry == geometry && job.is_attentive == is_attentive;
+    let index = jobs.iter().position(same).unwrap_or_else(|| {
         let (base, outputs) = (Base::Decoded, Vec::new());
-        jobs.push(Job { geometry, base, is_base: false, outputs, is_placeholder: false });
+        jobs.push(Job { geometry, is_attentive, base, is_base: false, outputs, is_placeholder: false });
         jobs.len() - 1
     });
     &mut jobs[index]
@@ -162,6 +173,24 @@ mod tests {
         assert_eq!(of(4000, 3000), [&ladder[..], &[(256, Some(640)), (100, Some(640))]].concat());
         let small = [(500, None), (320, Some(500)), (256, Some(500)), (100, Some(500))];
         assert_eq!(of(500, 400), small);
+    }
+
+    #[test]
+    fn parts_found_by_attention_are_shared_among_themselves_alone() {
+        let cover = |name: &str, gravity: &str| {
+            let spec = "width = 100\nheight = 100\nfit = \"cover\"";
+            format!("[[rendition]]\nname = \"{name}\"\ngravity = \"{gravity}\"\n{spec}\n")
+        };
+        let all = [cover("a", "attention"), cover("b", "centre"), cover("c", "attention")].concat();
+        let recipe = Recipe::parse(&all).unwrap();
+        let of = |stored| {
+            let jobs = jobs(stored, Orientation::default(), &recipe);
+            jobs.iter()
+                .filter_map(|job| Some((job.is_attentive, job.outputs.first()?.names.len())))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(Size::new(4000, 3000))[..2], [(true, 2), (false, 1)]);
+        assert_eq!(of(Size::new(3000, 3000)), [(false, 3)], "a square has one place for all of it");
     }
 
     #[test]

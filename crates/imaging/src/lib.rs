@@ -2,6 +2,7 @@
 //! recipe. Never does I/O, reads the environment, leaves a thread behind or knows AWS; CI checks its tree.
 
 mod animation;
+mod attention;
 mod av1;
 mod avif;
 mod colour;

@@ -9,13 +9,14 @@ use contract::recipe::Color;
 use contract::{Format, Recipe};
 
 use crate::animation;
+use crate::attention;
 use crate::colour::ToSrgb;
 use crate::copyright::Notice;
 use crate::decode::{Decoded, decode};
 use crate::error::Error;
+use crate::geometry::Geometry;
 use crate::jobs::{Base, Job, jobs};
-use crate::orientation::Orientation;
-use crate::pixels::{Picture, Pixels};
+use crate::pixels::{Colour, Picture, Pixels};
 use crate::placeholder::placeholder;
 use crate::probe::Probe;
 use crate::resize::Resizer;
@@ -68,15 +69,14 @@ fn pictures<'j>(
     background: Color,
     desk: &Desk<'_, 'j>,
 ) -> Result<Placeholder, Error> {
-    let source = probe.stored();
     let Decoded { pixels, colour } = decoded;
-    let (resizer, to_srgb) = (Resizer::new(&colour), ToSrgb::new(&colour, &pixels));
+    let stages = Stages::new(&colour, &pixels, probe);
     let mut bases = Bases { decoded: Some(pixels), larger: None };
-    let mut made = None;
+    let (mut looked_at, mut made) = (None, None);
     for (index, job) in jobs.iter().enumerate() {
-        let resized = resizer.resize(bases.of(job)?, source, &job.geometry)?;
+        let resized = stages.make(job, bases.of(job)?, &mut looked_at)?;
         bases.keep(job, &resized, &jobs[index + 1..]);
-        let picture = Arc::new(finish(resized, &to_srgb, probe.orientation));
+        let picture = Arc::new(stages.finish(resized));
         if job.is_placeholder {
             made = Some(placeholder(&picture, background));
         }
@@ -114,14 +114,60 @@ impl Bases {
     }
 }
 
-/// Resized pixels to what is encoded.
-pub(crate) fn finish(pixels: Pixels, to_srgb: &ToSrgb, orientation: Orientation) -> Picture {
-    orientation.apply(to_srgb.apply(pixels))
+/// How the pixels of one source become pictures.
+pub(crate) struct Stages<'a> {
+    resizer: Resizer,
+    to_srgb: ToSrgb,
+    probe: &'a Probe,
+}
+
+impl<'a> Stages<'a> {
+    /// For pixels like these.
+    pub fn new(colour: &Colour, pixels: &Pixels, probe: &'a Probe) -> Self {
+        Self { resizer: Resizer::new(colour), to_srgb: ToSrgb::new(colour, pixels), probe }
+    }
+
+    /// What `job` shows of `base`, resized. `looked_at` is the small
+    /// picture where attention finds its part, once there is one.
+    pub fn make(&self, job: &Job, base: &Pixels, looked_at: &mut Option<Picture>) -> Result<Pixels, Error> {
+        let geometry = match job.is_attentive {
+            true => self.attended(job, base, looked_at)?,
+            false => job.geometry,
+        };
+        self.resize(base, &geometry)
+    }
+
+    fn resize(&self, base: &Pixels, geometry: &Geometry) -> Result<Pixels, Error> {
+        self.resizer.resize(base, self.probe.stored(), geometry)
+    }
+
+    /// Resized pixels to what is encoded.
+    pub fn finish(&self, pixels: Pixels) -> Picture {
+        self.probe.orientation.apply(self.to_srgb.apply(pixels))
+    }
+
+    /// The geometry of a job that shows what draws the eye.
+    fn attended(&self, job: &Job, base: &Pixels, looked_at: &mut Option<Picture>) -> Result<Geometry, Error> {
+        let (displayed, orientation) = (self.probe.displayed(), self.probe.orientation);
+        let picture = match looked_at.take() {
+            Some(picture) => picture,
+            None => {
+                let all = Geometry::inside(displayed, attention::LIMIT).stored(orientation, displayed);
+                self.finish(self.resize(base, &all)?)
+            }
+        };
+        let Geometry { crop, target } = job.geometry;
+        let crop = attention::crop(&picture, displayed, orientation.turned(crop.size));
+        *looked_at = Some(picture);
+        Ok(Geometry { crop, target: orientation.turned(target) }.stored(orientation, displayed))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geometry::Size;
+    use crate::orientation::Orientation;
     use crate::probe::probe;
     use crate::testing::{avif, corners, gif, jpeg, png, quadrants, shown, truncations, webp, with_exif};
     use contract::Limits;
@@ -180,6 +226,42 @@ mod tests {
                       formats = [{ format = \"png\" }]";
         let files = rendered(&with_exif(&jpeg(&stored), 6), recipe).unwrap();
         assert_eq!(corners(&files[0].bytes), ["red", "green", "white", "blue"]);
+    }
+
+    /// Grey, with a disc of the colour of skin where `x` and `y` say.
+    fn face(size: Size, x: i32, y: i32) -> Picture {
+        let (width, height) = (size.width_px as i32, size.height_px as i32);
+        let inside = |at: i32| (at % width - x).pow(2) + (at / width - y).pow(2) < 30 * 30;
+        let data = (0..width * height).flat_map(|at| if inside(at) { [224, 172, 138] } else { [128; 3] });
+        Picture { size, has_alpha: false, data: data.collect() }
+    }
+
+    #[test]
+    fn attention_cuts_the_same_part_in_each_of_the_eight_orientations() {
+        let displayed = face(Size::new(400, 200), 300, 120);
+        let recipe = |gravity: &str| {
+            format!(
+                "[[rendition]]\nname = \"a\"\nwidth = 100\nheight = 100\nfit = \"cover\"\n\
+                 gravity = \"{gravity}\"\nformats = [{{ format = \"png\" }}]"
+            )
+        };
+        let skin = |picture: &image::RgbImage| picture.pixels().filter(|pixel| pixel[0] > 200).count();
+        for exif in 1..=8 {
+            let inverse = Orientation::from_exif(match exif {
+                6 => 8,
+                8 => 6,
+                other => other,
+            });
+            let bytes = png(&inverse.apply(displayed.clone()), Some(exif));
+            let files = rendered(&bytes, &recipe("attention")).unwrap();
+            let picture = shown(&files[0].bytes);
+            assert_eq!(picture.dimensions(), (100, 100));
+            // All of the disc, which has a quarter of that many pixels.
+            assert!(skin(&picture).abs_diff(707) < 40, "{exif}: {}", skin(&picture));
+            // The middle shows some of it too, and less.
+            let files = rendered(&bytes, &recipe("centre")).unwrap();
+            assert!(skin(&shown(&files[0].bytes)) < 600, "{exif}");
+        }
     }
 
     #[test]
@@ -272,8 +354,7 @@ mod tests {
 
     #[test]
     fn what_is_white_on_transparent_stays_white_on_white() {
-        let mut picture =
-            Picture { size: crate::geometry::Size::new(200, 200), has_alpha: true, data: Vec::new() };
+        let mut picture = Picture { size: Size::new(200, 200), has_alpha: true, data: Vec::new() };
         let inside = |x: i32, y: i32| (x - 100).pow(2) + (y - 100).pow(2) < 80 * 80;
         for index in 0..200 * 200 {
             let pixel = if inside(index % 200, index / 200) { [255; 4] } else { [0; 4] };
