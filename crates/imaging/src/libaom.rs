@@ -22,8 +22,8 @@ pub(crate) struct Planes<'a> {
 /// What libaom takes 63 for, the coarsest quantiser.
 pub(crate) const MAX_QUANTISER: u8 = 63;
 
-/// Settings of every frame, by their names on aomenc's command line. `docs/quality.md` has what led to
-/// them. The colours are what browsers and MIAF take for granted: sRGB, and BT.601's matrix.
+/// Settings of every frame, by their names on aomenc's command line. At speed 9 a frame costs less than
+/// WebP's, and the quantiser matrices save bytes at equal quality. The colours are what browsers and MIAF take for granted: sRGB, and BT.601's matrix.
 const OPTIONS: [(&CStr, &CStr); 8] = [
     (c"end-usage", c"q"),
     (c"cpu-used", c"9"),
