@@ -25,6 +25,9 @@ struct Target {
     corpus: &'static [&'static str],
     /// Longer inputs tell no more, and take longer.
     max_bytes: u32,
+    /// Not where AVIF is decoded: re_rav1d 0.1.3 loses 48 bytes with each picture that it is done with
+    /// (`dav1d_picture_unref` leaves an empty one behind, which nobody frees).
+    finds_leaks: bool,
 }
 
 const IMAGES: &[&str] = &["jpeg", "png", "gif", "webp", "avif"];
@@ -36,11 +39,11 @@ const fn image(
     dictionaries: &'static [&'static str],
     corpus: &'static [&'static str],
 ) -> Target {
-    Target { name, dictionaries, corpus, max_bytes: IMAGE_BYTES }
+    Target { name, dictionaries, corpus, max_bytes: IMAGE_BYTES, finds_leaks: true }
 }
 
 const fn text(name: &'static str, dictionaries: &'static [&'static str]) -> Target {
-    Target { name, dictionaries, corpus: &[], max_bytes: TEXT_BYTES }
+    Target { name, dictionaries, corpus: &[], max_bytes: TEXT_BYTES, finds_leaks: true }
 }
 
 const TARGETS: [Target; 10] = [
@@ -52,9 +55,9 @@ const TARGETS: [Target; 10] = [
     image("png", &["png"], &["png", "fuzz/png"]),
     image("gif", &["gif"], &["gif"]),
     image("webp", &["webp"], &["webp"]),
-    image("avif", &["avif"], &["avif"]),
+    Target { finds_leaks: false, ..image("avif", &["avif"], &["avif"]) },
     // Its first byte is no image's: only its own seeds have one.
-    image("pipeline", IMAGES, &[]),
+    Target { finds_leaks: false, ..image("pipeline", IMAGES, &[]) },
 ];
 
 /// What was asked for on the command line.
@@ -158,7 +161,9 @@ impl Target {
             format!("-dict={}", self.dictionary()?),
             format!("-artifact_prefix={artifacts}"),
             format!("-max_len={}", self.max_bytes),
-            "-timeout=10".to_owned(),
+            // By the clock, and other work may go on beside.
+            "-timeout=60".to_owned(),
+            format!("-detect_leaks={}", u8::from(self.finds_leaks)),
             "-rss_limit_mb=2048".to_owned(),
             "-malloc_limit_mb=1024".to_owned(),
             "-print_final_stats=1".to_owned(),
