@@ -8,6 +8,7 @@ use contract::recipe::Encoding;
 use crate::copyright::Notice;
 use crate::decode::frames::Frames;
 use crate::decode::raster;
+use crate::encode::with_notice;
 use crate::error::Error;
 use crate::geometry::Size;
 use crate::graphics::is_graphic;
@@ -17,7 +18,6 @@ use crate::libwebp::{AnimationEncoder, Compression, Fidelity};
 use crate::pixels::Picture;
 use crate::probe::{OVERHEAD_BYTES, Probe};
 use crate::render::{Encoded, Stages};
-use crate::riff::with_exif;
 
 /// Moves what is animated out of `jobs`; those that are left without work go.
 pub(crate) fn split_off<'r>(jobs: &mut Vec<Job<'r>>) -> Vec<Job<'r>> {
@@ -79,7 +79,7 @@ pub(crate) fn encode(
 struct File<'j> {
     output: &'j Output<'j>,
     /// None before the first frame, which has a say in how all are encoded.
-    encoder: Option<(AnimationEncoder, (u32, u32))>,
+    encoder: Option<(AnimationEncoder, Size)>,
 }
 
 impl<'j> File<'j> {
@@ -94,7 +94,7 @@ impl<'j> File<'j> {
                 let compression = compression(encoding, picture);
                 let encoder =
                     AnimationEncoder::new(picture.size, loop_count, compression, encoding.method())?;
-                self.encoder = Some((encoder, (picture.size.width_px, picture.size.height_px)));
+                self.encoder = Some((encoder, picture.size));
             }
             self.encoder.as_mut().map_or(Ok(()), |(encoder, _)| encoder.add(picture, duration_ms))
         });
@@ -105,15 +105,11 @@ impl<'j> File<'j> {
     fn finish(self, notice: Option<&Notice>) -> Result<Vec<Encoded>, Error> {
         let format = self.output.encoding.format;
         let failed = |problem| Error::Encoder { format, problem };
-        let (encoder, (width_px, height_px)) =
-            self.encoder.ok_or_else(|| failed("there were no frames".to_owned()))?;
+        let (encoder, size) = self.encoder.ok_or_else(|| failed("there were no frames".to_owned()))?;
         let bytes = contained(|| encoder.finish()).map_err(failed)?;
-        let bytes = match notice {
-            // An animation says its size and its alpha already.
-            Some(notice) => with_exif(bytes, &notice.exif(), Size::new(width_px, height_px), false),
-            None => bytes,
-        };
-        let bytes: Arc<[u8]> = bytes.into();
+        // An animation says itself whether it has alpha.
+        let bytes: Arc<[u8]> = with_notice(bytes, size, false, notice).into();
+        let Size { width_px, height_px } = size;
         let named = |name: &&str| {
             let bytes = Arc::clone(&bytes);
             Encoded { name: (*name).to_owned(), format, width_px, height_px, bytes }

@@ -16,6 +16,7 @@ use mozjpeg::Marker;
 use crate::copyright::Notice;
 use crate::error::Error;
 use crate::fit::within;
+use crate::geometry::Size;
 use crate::graphics::is_graphic;
 use crate::guard::contained;
 use crate::libwebp::{self, Fidelity};
@@ -102,7 +103,9 @@ pub(crate) fn encode(
         Format::Avif => avif::encode(picture, encoding.quality(), notice.map(Notice::exif).as_deref()),
         #[cfg(not(feature = "avif"))]
         Format::Avif => Err("this build has none".to_owned()),
-        Format::Webp => webp(picture, encoding).map(|file| with_notice(file, picture, notice)),
+        Format::Webp => {
+            webp(picture, encoding).map(|file| with_notice(file, picture.size, picture.has_alpha, notice))
+        }
         Format::Jpeg => jpeg(picture, encoding, background, notice).map_err(|error| error.to_string()),
         Format::Png => png(picture, notice).map_err(|error| error.to_string()),
     });
@@ -163,9 +166,9 @@ fn png(picture: &Picture, notice: Option<&Notice>) -> image::ImageResult<Vec<u8>
 }
 
 /// A WebP with the notice in it, where there is one.
-pub(crate) fn with_notice(webp: Vec<u8>, picture: &Picture, notice: Option<&Notice>) -> Vec<u8> {
+pub(crate) fn with_notice(webp: Vec<u8>, size: Size, has_alpha: bool, notice: Option<&Notice>) -> Vec<u8> {
     match notice {
-        Some(notice) => with_exif(webp, &notice.exif(), picture.size, picture.has_alpha),
+        Some(notice) => with_exif(webp, &notice.exif(), size, has_alpha),
         None => webp,
     }
 }
@@ -190,7 +193,6 @@ fn flattened(picture: &Picture, background: Color) -> Cow<'_, [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::Size;
     use crate::testing::{drawn, logo, quadrants, screenshot};
 
     /// Read at run time: the lock file is not part of this crate.

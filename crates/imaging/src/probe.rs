@@ -269,8 +269,7 @@ fn animation_memory_bytes(canvas: Size, survey: &Survey, jobs: &[Job]) -> u64 {
 /// as the source: beside the decoded pixels, or what later renditions are made of in their place, there is
 /// a copy that is resized, as deep as they are, and what colour makes of it with 8 bits; then that, and what
 /// orientation makes of it. What is reduced as stored has a copy between its two passes, before colour has
-/// one. A base beside the decoded pixels has half of them at most, and so has then what
-/// is made.
+/// one. A base beside the decoded pixels has half of them at most, and so has then what is made.
 fn decode_memory_bytes(header: &Header) -> u64 {
     let pixels = header.size.pixels();
     let (channels, sample_bytes, decoder_bytes) = match header.layout {

@@ -127,8 +127,8 @@ impl<'a> Stages<'a> {
         Self { resizer: Resizer::new(colour), to_srgb: ToSrgb::new(colour, pixels), probe }
     }
 
-    /// What `job` shows of `base`, resized. `looked_at` is the small
-    /// picture where attention finds its part, once there is one.
+    /// What `job` shows of `base`, resized. `looked_at` is the small picture where attention finds its part,
+    /// once there is one.
     pub fn make(&self, job: &Job, base: &Pixels, looked_at: &mut Option<Picture>) -> Result<Pixels, Error> {
         let geometry = match job.is_attentive {
             true => self.attended(job, base, looked_at)?,

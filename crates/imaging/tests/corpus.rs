@@ -14,18 +14,26 @@ use image::imageops::{self, FilterType, resize};
 use image::{DynamicImage, ImageDecoder, RgbImage};
 use imaging::{Encoded, Error, probe, render};
 
+macro_rules! renditions {
+    () => {
+        r#"
+        [[rendition]]
+        name = "w200"
+        width = 200
+        [[rendition]]
+        name = "thumb"
+        width = 64
+        height = 64
+        fit = "cover"
+        "#
+    };
+}
+
 /// A recipe that costs little and has every stage.
-const RECIPE: &str = r#"
-    formats = [{ format = "png" }, { format = "jpeg" }]
-    [[rendition]]
-    name = "w200"
-    width = 200
-    [[rendition]]
-    name = "thumb"
-    width = 64
-    height = 64
-    fit = "cover"
-"#;
+const RECIPE: &str = concat!(r#"formats = [{ format = "png" }, { format = "jpeg" }]"#, renditions!());
+/// The same with everything that moves.
+const ANIMATED: &str =
+    concat!(r#"formats = [{ format = "webp", animated = true }, { format = "png" }]"#, renditions!());
 
 /// The files of a folder of the corpus, by name; none, and a message, where there is no corpus.
 fn files(folder: &str) -> Vec<(String, Vec<u8>)> {
@@ -40,19 +48,6 @@ fn files(folder: &str) -> Vec<(String, Vec<u8>)> {
     let images = paths.iter().filter(|path| !matches!(name(path).as_str(), "LICENSE" | "README.md"));
     images.map(|path| (name(path), fs::read(path).unwrap())).collect()
 }
-
-/// The same with everything that moves.
-const ANIMATED: &str = r#"
-    formats = [{ format = "webp", animated = true }, { format = "png" }]
-    [[rendition]]
-    name = "w200"
-    width = 200
-    [[rendition]]
-    name = "thumb"
-    width = 64
-    height = 64
-    fit = "cover"
-"#;
 
 fn rendered(bytes: &[u8]) -> Result<Vec<Encoded>, Error> {
     rendered_as(bytes, RECIPE)

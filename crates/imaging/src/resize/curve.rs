@@ -52,7 +52,7 @@ impl Transfer {
 }
 
 /// A sample of either depth.
-pub(super) trait Sample: Copy + Default {
+pub(super) trait Sample: Copy + Default + Into<f32> {
     const MAX: f32;
     /// Of the square root of light, from 0 on, by which a sample is found again.
     const STEPS: usize;
@@ -63,7 +63,6 @@ pub(super) trait Sample: Copy + Default {
 
     fn lights(of: impl Fn(f64) -> f64) -> Box<Self::Lights>;
     fn light(self, lights: &Self::Lights) -> f32;
-    fn level(self) -> f32;
     /// The nearest.
     fn rounded(level: f32) -> Self;
     fn entry(level: f32) -> Self::Entry;
@@ -78,15 +77,11 @@ impl Sample for u8 {
     type Entry = Self;
 
     fn lights(of: impl Fn(f64) -> f64) -> Box<Self::Lights> {
-        Box::new(std::array::from_fn(|sample| of(sample as f64 / f64::from(Self::MAX)) as f32))
+        table(of)
     }
 
     fn light(self, lights: &Self::Lights) -> f32 {
         lights[usize::from(self)]
-    }
-
-    fn level(self) -> f32 {
-        self.into()
     }
 
     fn rounded(level: f32) -> Self {
@@ -110,15 +105,11 @@ impl Sample for u16 {
     type Entry = f32;
 
     fn lights(of: impl Fn(f64) -> f64) -> Box<Self::Lights> {
-        Box::new(std::array::from_fn(|sample| of(sample as f64 / f64::from(Self::MAX)) as f32))
+        table(of)
     }
 
     fn light(self, lights: &Self::Lights) -> f32 {
         lights[usize::from(self)]
-    }
-
-    fn level(self) -> f32 {
-        self.into()
     }
 
     fn rounded(level: f32) -> Self {
@@ -134,6 +125,11 @@ impl Sample for u16 {
         let [low, high] = [below, (below + 1).min(STEPS_16 - 1)].map(|at| levels[at]);
         Self::rounded(low + (high - low) * (steps - below as f32))
     }
+}
+
+/// The light of every sample of a depth that has so many.
+fn table<const COUNT: usize>(of: impl Fn(f64) -> f64) -> Box<[f32; COUNT]> {
+    Box::new(std::array::from_fn(|sample| of(sample as f64 / (COUNT - 1) as f64) as f32))
 }
 
 /// The tables of one transfer curve for samples of one depth.

@@ -112,7 +112,7 @@ fn linearise<S: Sample, const N: usize, const ALPHA: bool>(
         return;
     }
     for (pixel, light) in zip(row, light.as_chunks_mut::<N>().0) {
-        let alpha = pixel[N - 1].level() / S::MAX;
+        let alpha = pixel[N - 1].into() / S::MAX;
         (0..N - 1).for_each(|channel| light[channel] = pixel[channel].light(lights) * alpha);
         light[N - 1] = alpha;
     }
