@@ -1,5 +1,5 @@
 //! AV1 by `rav1d`: one coded picture to its planes. Owns the decoder's settings and what is checked before
-//! it sees any data; knows nothing of files or of colours' meaning. Never leaves a thread behind, and never
+//! it sees any data; knows nothing of files or of colours' meaning. Never
 //! hands out a picture of another size or kind than was claimed, or than memory was reckoned for.
 
 use bytemuck::Pod;
@@ -7,6 +7,7 @@ use re_rav1d::{Decoder, Picture, PlanarImageComponent, Plane, Settings};
 
 use crate::error::Error;
 use crate::geometry::Size;
+use crate::guard::confined;
 use crate::heif::corrupt;
 
 /// Most frames of one item: one, or one for each of the layers that `a1lx` can tell of. Only the last is
@@ -160,12 +161,17 @@ impl PlaneRows {
     }
 }
 
-/// Decodes the one picture of an item. Call it within [`contained`](crate::guard::contained).
+/// Decodes the one picture of an item.
 ///
 /// # Errors
 /// Whatever is not the whole picture that was claimed.
 pub(crate) fn decode(data: Vec<u8>, claim: Claim) -> Result<Frame, Error> {
     let header = check(&data, claim)?;
+    // Its Rust interface is made of its C one.
+    confined(move || decode_unguarded(data, claim, header)).map_err(|problem| corrupt(&problem))?
+}
+
+fn decode_unguarded(data: Vec<u8>, claim: Claim, header: SequenceHeader) -> Result<Frame, Error> {
     let mut settings = Settings::new();
     settings.set_n_threads(1);
     settings.set_max_frame_delay(1);

@@ -1,5 +1,6 @@
 //! Bytes in, bytes out: judges a source by its header, decodes it once and makes every rendition of a
-//! recipe. Never does I/O, reads the environment, leaves a thread behind or knows AWS; CI checks its tree.
+//! recipe. Never does I/O, reads the environment or knows AWS; CI checks its tree. Never leaves a thread
+//! behind, but one that a decoder's panic stopped (`guard`).
 
 mod animation;
 mod attention;
