@@ -23,7 +23,7 @@ static LIMITS: LazyLock<Limits> = LazyLock::new(|| Limits {
     max_pixels: 512 * 512,
     max_side_px: 4096,
     max_frames: 60,
-    max_decode_bytes: 256 * 1024 * 1024,
+    max_job_bytes: 256 * 1024 * 1024,
 });
 
 /// For the targets of one format each. The first lets a decoder reduce while it decodes, the second not
@@ -92,7 +92,7 @@ pub fn probe(bytes: &[u8]) {
             assert!((1..=LIMITS.max_side_px).contains(&width_px), "{width_px}");
             assert!((1..=LIMITS.max_side_px).contains(&height_px), "{height_px}");
             assert!(u64::from(width_px) * u64::from(height_px) <= LIMITS.max_pixels);
-            assert!(probe.decode_memory_bytes <= LIMITS.max_decode_bytes);
+            assert!(probe.cost.memory_bytes <= LIMITS.max_job_bytes);
         }
         Err(error) => assert_files_fault(&error),
     }

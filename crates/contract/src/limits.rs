@@ -23,8 +23,8 @@ pub struct Limits {
     /// Frames of an animation, where the recipe asks for all of them; together they may have
     /// `max_pixels`. Else only the first is looked at.
     pub max_frames: u32,
-    /// Estimated peak memory of decoding and resizing, beyond the source's own bytes.
-    pub max_decode_bytes: u64,
+    /// Estimated peak memory of making all renditions of one source, beyond the source's own bytes.
+    pub max_job_bytes: u64,
 }
 
 impl Default for Limits {
@@ -34,7 +34,7 @@ impl Default for Limits {
             max_pixels: 100_000_000,
             max_side_px: 16_384,
             max_frames: 60,
-            max_decode_bytes: decode_share(DEFAULT_MEMORY_MIB),
+            max_job_bytes: job_share(DEFAULT_MEMORY_MIB),
         }
     }
 }
@@ -44,7 +44,7 @@ pub const DEFAULT_MEMORY_MIB: u64 = 2048;
 
 /// 60 % of a function's memory: the rest is for the sources' bytes, renditions on their way out, and
 /// the runtime.
-pub const fn decode_share(memory_mib: u64) -> u64 {
+pub const fn job_share(memory_mib: u64) -> u64 {
     memory_mib * MIB * 6 / 10
 }
 
@@ -67,7 +67,7 @@ impl Limits {
         meaning: "most frames of an animation, where the recipe asks for all of them",
     };
 
-    /// Reads the limits; `memory_mib` is the function's memory, of which decoding gets 60 %.
+    /// Reads the limits; `memory_mib` is the function's memory, of which pixel work gets 60 %.
     pub fn from_settings(lookup: &Lookup, memory_mib: u64) -> Result<Self, SettingError> {
         let default = Self::default();
         Ok(Self {
@@ -81,7 +81,7 @@ impl Limits {
             // 65 535 is the most that a JPEG can say of itself.
             max_side_px: setting::number(lookup, Self::MAX_SIDE_PX.name, default.max_side_px, 1..=65_535)?,
             max_frames: setting::number(lookup, Self::MAX_FRAMES.name, default.max_frames, 1..=100_000)?,
-            max_decode_bytes: decode_share(memory_mib),
+            max_job_bytes: job_share(memory_mib),
         })
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use contract::recipe::Encoding;
 
 use crate::copyright::Notice;
+use crate::cost::OVERHEAD_BYTES;
 use crate::decode::frames::Frames;
 use crate::decode::raster;
 use crate::encode::with_notice;
@@ -16,7 +17,7 @@ use crate::guard::contained;
 use crate::jobs::{Base, Job, Output};
 use crate::libwebp::{AnimationEncoder, Compression, Fidelity};
 use crate::pixels::Picture;
-use crate::probe::{OVERHEAD_BYTES, Probe};
+use crate::probe::Probe;
 use crate::render::{Encoded, Stages};
 
 /// Moves what is animated out of `jobs`; those that are left without work go.
@@ -200,9 +201,9 @@ mod tests {
     fn limits_of_frames_hold_to_the_last_frame_pixel_and_byte() {
         let bytes = gif([5, 5, 5]);
         let recipe = Recipe::parse(ANIMATED).unwrap();
-        let needed = probe(&bytes, &Limits::default(), &recipe).unwrap().decode_memory_bytes;
+        let needed = probe(&bytes, &Limits::default(), &recipe).unwrap().cost.memory_bytes;
         let exact =
-            Limits { max_frames: 3, max_pixels: 3 * 64 * 48, max_decode_bytes: needed, ..Limits::default() };
+            Limits { max_frames: 3, max_pixels: 3 * 64 * 48, max_job_bytes: needed, ..Limits::default() };
         probe(&bytes, &exact, &recipe).unwrap();
         for (limits, expected) in [
             (Limits { max_frames: 2, ..exact.clone() }, Error::TooManyFrames { frames: 3, limit: 2 }),
@@ -211,7 +212,7 @@ mod tests {
                 Error::TooManyFramePixels { frames: 3, pixels: 9216, limit: 9215 },
             ),
             (
-                Limits { max_decode_bytes: needed - 1, ..exact },
+                Limits { max_job_bytes: needed - 1, ..exact },
                 Error::TooMuchMemory { needed_bytes: needed, limit_bytes: needed - 1 },
             ),
         ] {

@@ -8,6 +8,8 @@ pub(crate) mod png;
 pub(crate) mod raster;
 mod yuv;
 
+pub(crate) use jpeg::scale as jpeg_scale;
+
 use contract::MediaType;
 
 use crate::error::Error;

@@ -25,7 +25,9 @@ pub enum Error {
         "the animation's {frames} frames have {pixels} pixels together, more than the {limit} that are accepted"
     )]
     TooManyFramePixels { frames: u32, pixels: u64, limit: u64 },
-    #[error("decoding the image takes {needed_bytes} bytes of memory, more than the {limit_bytes} there are")]
+    #[error(
+        "making renditions of the image takes {needed_bytes} bytes of memory, more than the {limit_bytes} there are"
+    )]
     TooMuchMemory { needed_bytes: u64, limit_bytes: u64 },
     /// A decoder met its own ceiling: what surrounds the pixels is larger than any honest file's.
     #[error("the image's metadata takes more memory than the {limit_bytes} bytes that it may")]
@@ -125,7 +127,7 @@ mod tests {
                 Error::TooMuchMemory { needed_bytes: 8, limit_bytes: 7 },
                 Some((
                     Code::TooMuchMemory,
-                    "Decoding the image takes 8 bytes of memory, more than the 7 there are.",
+                    "Making renditions of the image takes 8 bytes of memory, more than the 7 there are.",
                 )),
             ),
             (

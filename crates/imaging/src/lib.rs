@@ -8,6 +8,7 @@ mod av1;
 mod avif;
 mod colour;
 mod copyright;
+mod cost;
 mod decode;
 mod encode;
 mod error;
@@ -35,6 +36,7 @@ mod sniff;
 mod testing;
 mod threads;
 
+pub use cost::Cost;
 pub use encode::{ENCODERS, check_recipe};
 pub use error::Error;
 pub use libjpeg::jpeg_simd;

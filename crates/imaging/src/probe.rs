@@ -1,5 +1,5 @@
-//! Judges a picture by its header. Owns the limits' enforcement and the estimate of what decoding will
-//! take; never decodes a pixel, nor allocates more than metadata needs.
+//! Judges a picture by its header. Owns the limits' enforcement; what the job will take is `cost`'s to say.
+//! Never decodes a pixel, nor allocates more than metadata needs.
 
 mod avif;
 mod gif;
@@ -9,21 +9,14 @@ mod webp;
 
 use contract::{Limits, MediaType, Recipe};
 
+use crate::cost::{Cost, OVERHEAD_BYTES, cost};
 use crate::decode::raster;
 use crate::error::Error;
 use crate::geometry::Size;
-use crate::jobs::{Job, jobs};
 use crate::orientation::Orientation;
 use crate::sniff::{Sniffed, sniff};
 
 pub(crate) use jpeg::{Scans, scans};
-
-/// What metadata, tables and row buffers may take beside the pixels of any picture.
-pub(crate) const OVERHEAD_BYTES: u64 = 4 * 1024 * 1024;
-
-/// What resizing holds for each pixel of the longer side: at most ten rows of four channels as light, and the
-/// weights of both axes.
-const RESIZING_BYTES: u64 = 10 * 4 * 4 + 2 * 10 * 4;
 
 /// What a picture's header says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,10 +28,8 @@ pub struct Probe {
     pub orientation: Orientation,
     /// How many are looked at: 1, unless the recipe asks for all frames of an animation.
     pub frames: u32,
-    /// At most this much memory is taken at once to decode and resize, beyond the source's own bytes and
-    /// what an encoder takes; whatever the recipe makes of stills. What the encoders of an animation keep
-    /// from frame to frame is counted.
-    pub decode_memory_bytes: u64,
+    /// What making all of the recipe's renditions will take.
+    pub cost: Cost,
     pub(crate) layout: Layout,
     /// How often an animation is played, as WebP says it: 0 for ever.
     pub(crate) loop_count: u16,
@@ -87,21 +78,21 @@ pub(crate) enum Layout {
 
 /// A header, not judged yet. The size is that of the stored pixels.
 pub(crate) struct Header {
-    size: Size,
-    orientation: Orientation,
-    layout: Layout,
+    pub size: Size,
+    pub orientation: Orientation,
+    pub layout: Layout,
 }
 
 /// What a container's blocks say of the frames in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Survey {
-    frames: u32,
-    loop_count: u16,
+pub(crate) struct Survey {
+    pub frames: u32,
+    pub loop_count: u16,
     /// Of all frames as they are stored: each may be a part of the canvas, or of a GIF more than that.
-    pixels: u64,
-    largest_pixels: u64,
+    pub pixels: u64,
+    pub largest_pixels: u64,
     /// Compressed.
-    largest_bytes: u64,
+    pub largest_bytes: u64,
 }
 
 impl Survey {
@@ -137,24 +128,15 @@ pub fn probe(bytes: &[u8], limits: &Limits, recipe: &Recipe) -> Result<Probe, Er
     if let Some(survey) = &animation {
         check_frames(survey, header.size, limits)?;
     }
-    let decode_memory_bytes = memory_bytes(&header, animation.as_ref(), recipe);
-    if decode_memory_bytes > limits.max_decode_bytes {
-        let limit_bytes = limits.max_decode_bytes;
-        return Err(Error::TooMuchMemory { needed_bytes: decode_memory_bytes, limit_bytes });
+    let cost = cost(media_type, &header, animation.as_ref(), recipe);
+    if cost.memory_bytes > limits.max_job_bytes {
+        let limit_bytes = limits.max_job_bytes;
+        return Err(Error::TooMuchMemory { needed_bytes: cost.memory_bytes, limit_bytes });
     }
     let Size { width_px, height_px } = header.orientation.turned(header.size);
     let Header { orientation, layout, .. } = header;
     let (frames, loop_count) = animation.map_or((1, 0), |survey| (survey.frames, survey.loop_count));
-    Ok(Probe {
-        media_type,
-        width_px,
-        height_px,
-        orientation,
-        frames,
-        decode_memory_bytes,
-        layout,
-        loop_count,
-    })
+    Ok(Probe { media_type, width_px, height_px, orientation, frames, cost, layout, loop_count })
 }
 
 /// The frames, where there are several and the recipe asks for them. A GIF's blocks are walked in any case:
@@ -241,54 +223,6 @@ fn check_frames(survey: &Survey, canvas: Size, limits: &Limits) -> Result<(), Er
     Ok(())
 }
 
-/// The larger of what the first frame takes and what all frames do: one comes after the other.
-fn memory_bytes(header: &Header, animation: Option<&Survey>, recipe: &Recipe) -> u64 {
-    let still = decode_memory_bytes(header);
-    animation.map_or(still, |survey| {
-        still.max(animation_memory_bytes(header.size, survey, &jobs(header.size, header.orientation, recipe)))
-    })
-}
-
-/// The canvas, and what a frame covers of it; the frame while it is decoded, at worst as a WebP of its own
-/// with alpha, and its compressed bytes again; or the copies that resizing the canvas takes. Beside that, what
-/// encoders keep: three canvases each, and one frame more in the one that is at work.
-fn animation_memory_bytes(canvas: Size, survey: &Survey, jobs: &[Job]) -> u64 {
-    let canvases = 2 * 4 * canvas.pixels();
-    let decoding = survey.largest_pixels.saturating_mul(4 + 7).saturating_add(survey.largest_bytes);
-    let resizing = 2 * 4 * canvas.pixels();
-    let animated = |job: &&Job| job.outputs.iter().any(|output| output.encoding.animated);
-    let kept = |job: &Job| {
-        let encoders = job.outputs.iter().filter(|output| output.encoding.animated).count() as u64;
-        (3 * encoders + 1) * 4 * job.geometry.target.pixels()
-    };
-    let encoders: u64 = jobs.iter().filter(animated).map(kept).sum();
-    OVERHEAD_BYTES.saturating_add(canvases + encoders).saturating_add(decoding.max(resizing))
-}
-
-/// The larger of two peaks: while decoding, and while the largest rendition is made. That may be as large
-/// as the source: beside the decoded pixels, or what later renditions are made of in their place, there is
-/// a copy that is resized, as deep as they are, and what colour makes of it with 8 bits; then that, and what
-/// orientation makes of it. What is reduced as stored has a copy between its two passes, before colour has
-/// one. A base beside the decoded pixels has half of them at most, and so has then what is made.
-fn decode_memory_bytes(header: &Header) -> u64 {
-    let pixels = header.size.pixels();
-    let (channels, sample_bytes, decoder_bytes) = match header.layout {
-        Layout::Jpeg { components, coefficient_bytes, .. } => (components, 1, coefficient_bytes),
-        Layout::Raster { channels, sample_bytes, decoder_bytes }
-        | Layout::Avif { channels, sample_bytes, decoder_bytes, .. } => {
-            (channels, sample_bytes, decoder_bytes)
-        }
-    };
-    let decoded_bytes = pixels * u64::from(channels) * u64::from(sample_bytes);
-    // Grey becomes RGB.
-    let copy_bytes = pixels * u64::from(channels).max(3);
-    let decoding = decoded_bytes + decoder_bytes;
-    let longest_px = header.size.width_px.max(header.size.height_px);
-    let resizing =
-        decoded_bytes + decoded_bytes.max(copy_bytes) + copy_bytes + u64::from(longest_px) * RESIZING_BYTES;
-    OVERHEAD_BYTES + decoding.max(resizing)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,11 +252,11 @@ mod tests {
     fn each_limit_holds_to_the_last_pixel_and_byte() {
         for bytes in [jpeg(&quadrants(64, 48)), png(&quadrants(64, 48), Some(8)), gif(&quadrants(64, 48))] {
             let needed_bytes =
-                probe(&bytes, &Limits::default(), &Recipe::default()).unwrap().decode_memory_bytes;
+                probe(&bytes, &Limits::default(), &Recipe::default()).unwrap().cost.memory_bytes;
             let exact = Limits {
                 max_pixels: 64 * 48,
                 max_side_px: 64,
-                max_decode_bytes: needed_bytes,
+                max_job_bytes: needed_bytes,
                 ..Limits::default()
             };
             probe(&bytes, &exact, &Recipe::default()).unwrap();
@@ -334,7 +268,7 @@ mod tests {
             let error =
                 probe(&bytes, &Limits { max_side_px: 63, ..exact.clone() }, &Recipe::default()).unwrap_err();
             assert!(matches!(error, Error::SideTooLong { limit_px: 63, .. }), "{error}");
-            let less = Limits { max_decode_bytes: needed_bytes - 1, ..exact };
+            let less = Limits { max_job_bytes: needed_bytes - 1, ..exact };
             assert_eq!(
                 probe(&bytes, &less, &Recipe::default()),
                 Err(Error::TooMuchMemory { needed_bytes, limit_bytes: needed_bytes - 1 })
@@ -369,16 +303,5 @@ mod tests {
             probe(b"%PDF-1.7", &Limits::default(), &Recipe::default()),
             Err(Error::Unsupported { what: "PDF" })
         );
-    }
-
-    #[test]
-    fn a_hundred_megapixels_of_the_common_kinds_fit_the_default_memory() {
-        let size = Size::new(10_000, 10_000);
-        let jpeg = |coefficient_bytes| Layout::Jpeg { components: 3, adobe: false, coefficient_bytes };
-        let raster = |channels| Layout::Raster { channels, sample_bytes: 1, decoder_bytes: 0 };
-        for layout in [jpeg(0), jpeg(300_000_000), jpeg(600_000_000), raster(1), raster(3), raster(4)] {
-            let header = Header { size, orientation: Orientation::default(), layout };
-            assert!(decode_memory_bytes(&header) <= Limits::default().max_decode_bytes, "{layout:?}");
-        }
     }
 }

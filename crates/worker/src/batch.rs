@@ -7,6 +7,7 @@ use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent
 use lambda_runtime::LambdaEvent;
 
 use crate::config::Config;
+use crate::deadline::Deadline;
 use crate::error::{Error, Outcome};
 use crate::notification::{self, Body, Notification};
 use crate::plan::plan;
@@ -41,8 +42,8 @@ impl Worker {
 
     /// Handles a batch; the ids in the answer go back to the queue, all others are done.
     pub async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, NoMessageId> {
-        let remaining = remaining(event.context.deadline);
-        let settled = event.payload.records.into_iter().map(|message| self.settle(message, remaining));
+        let deadline = Deadline::after(remaining(event.context.deadline));
+        let settled = event.payload.records.into_iter().map(|message| self.settle(message, deadline));
         let mut response = SqsBatchResponse::default();
         for (message_id, outcome) in futures::future::join_all(settled).await {
             if matches!(outcome, Outcome::Retry(_)) {
@@ -56,16 +57,16 @@ impl Worker {
     }
 
     /// One message to its end, whatever happens in it.
-    async fn settle(&self, message: SqsMessage, remaining: Duration) -> (Option<String>, Outcome) {
+    async fn settle(&self, message: SqsMessage, deadline: Deadline) -> (Option<String>, Outcome) {
         let started = Instant::now();
         let body = message.body.clone().unwrap_or_default();
-        let mut task = tokio::spawn(self.clone().message(body.clone()));
-        let outcome = match tokio::time::timeout(remaining, &mut task).await {
+        let mut task = tokio::spawn(self.clone().message(body.clone(), deadline));
+        let outcome = match tokio::time::timeout(deadline.left(), &mut task).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => crate::process::panicked(error).outcome(),
             Err(_) => {
                 task.abort();
-                Error::NoTime { after_ms: ms(remaining) }.outcome()
+                Error::NoTime { after_ms: ms(started.elapsed()) }.outcome()
             }
         };
         let receive_count = receive_count(&message);
@@ -78,15 +79,14 @@ impl Worker {
                 "goes back to the queue"
             );
             if receive_count >= self.max_receive_count {
-                let left = remaining.saturating_sub(started.elapsed());
-                self.give_up(&body, left + GIVE_UP_TIME).await;
+                self.give_up(&body, deadline.left() + GIVE_UP_TIME).await;
             }
         }
         (message.message_id, outcome)
     }
 
     /// Every record of one message; the message goes back when any of them must.
-    async fn message(self, body: String) -> Outcome {
+    async fn message(self, body: String, deadline: Deadline) -> Outcome {
         let notifications = match notification::parse(&body) {
             Ok(Body::TestEvent) => return Outcome::Skipped("s3:TestEvent".to_owned()),
             Ok(Body::Notifications(list)) => list,
@@ -94,7 +94,7 @@ impl Worker {
         };
         let mut result = Outcome::Skipped("no records".to_owned());
         for notification in notifications {
-            let outcome = self.notification(notification).await;
+            let outcome = self.notification(notification, deadline).await;
             result = match (result, outcome) {
                 (Outcome::Retry(one), Outcome::Retry(other)) => Outcome::Retry(format!("{one}; {other}")),
                 (Outcome::Retry(reason), _) => Outcome::Retry(reason),
@@ -104,11 +104,11 @@ impl Worker {
         result
     }
 
-    async fn notification(&self, notification: Notification) -> Outcome {
+    async fn notification(&self, notification: Notification, deadline: Deadline) -> Outcome {
         let started = Instant::now();
         let (key, event_name) = (notification.key.clone(), notification.event_name.clone());
         let result = match plan(notification, self.processor.bucket()) {
-            Ok(plan) => self.processor.process(&plan).await,
+            Ok(plan) => self.processor.process(&plan, deadline).await,
             Err(error) => Err(error),
         };
         let outcome = result.unwrap_or_else(|error| error.outcome());

@@ -35,7 +35,7 @@ impl Config {
     pub const MEMORY: Variable = Variable {
         name: "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
         default: "2048",
-        meaning: "MiB, set by Lambda; 60 % of it bounds the memory that decoding may take",
+        meaning: "MiB, set by Lambda; 60 % of it bounds the memory that pixel work may take",
     };
 
     /// Everything that the worker reads, in the order of the README's table.

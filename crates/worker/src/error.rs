@@ -54,6 +54,8 @@ pub enum Error {
     Contended { rounds: u32 },
     #[error("not done after {after_ms} ms, when the function's deadline was near")]
     NoTime { after_ms: u64 },
+    #[error("it takes about {needed_ms} ms, and the function's deadline is nearer")]
+    TooLate { needed_ms: u64 },
     #[error("panic: {0}")]
     Panic(String),
     #[error("the worker is shutting down")]
@@ -74,6 +76,7 @@ impl Error {
             | Self::Store(_)
             | Self::Contended { .. }
             | Self::NoTime { .. }
+            | Self::TooLate { .. }
             | Self::Panic(_)
             | Self::ShuttingDown => Outcome::Retry(self.chain()),
             Self::Rejected(rejection) => Outcome::Rejected(rejection.clone()),
@@ -125,6 +128,7 @@ mod tests {
             (Error::Store(StoreError::failed("read k", "503")), "retry"),
             (Error::Contended { rounds: 3 }, "retry"),
             (Error::NoTime { after_ms: 3 }, "retry"),
+            (Error::TooLate { needed_ms: 3 }, "retry"),
             (Error::Panic("boom".into()), "retry"),
             (Error::ShuttingDown, "retry"),
             (Error::Rejected(rejection), "rejected"),

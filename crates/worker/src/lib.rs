@@ -7,6 +7,7 @@
 
 pub mod batch;
 pub mod config;
+pub mod deadline;
 pub mod error;
 pub mod judge;
 pub mod notification;

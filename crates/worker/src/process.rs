@@ -4,15 +4,17 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use contract::manifest::{Failure, Manifest, Outcome as Told, Placeholder, Rendition, Source, Status};
 use contract::{Fingerprint, Limits, MediaType, Recipe, Rejection, Revision, SourceKey};
-use imaging::{Encoded, Probe};
+use imaging::{Cost, Encoded, Probe};
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
+use crate::deadline::Deadline;
 use crate::error::{Error, Outcome};
 use crate::judge;
 use crate::plan::Plan;
@@ -31,7 +33,7 @@ pub struct Processor {
     fingerprint: Fingerprint,
     /// One permit for each core: pixel work never waits for a core that pixel work holds.
     cores: Arc<Semaphore>,
-    /// One permit for each MiB that decoding may take at once.
+    /// One permit for each MiB that pixel work may take at once.
     memory_mib: Arc<Semaphore>,
     /// One permit for each MiB of sources that are held at once, decoded or waiting to be.
     sources_mib: Arc<Semaphore>,
@@ -69,7 +71,7 @@ impl Processor {
             fingerprint: Fingerprint::of(&recipe, &limits, imaging::ENCODERS),
             recipe: Arc::new(recipe),
             cores: Arc::new(Semaphore::new(cores)),
-            memory_mib: Arc::new(Semaphore::new(budget_mib(limits.max_decode_bytes) as usize)),
+            memory_mib: Arc::new(Semaphore::new(budget_mib(limits.max_job_bytes) as usize)),
             sources_mib: Arc::new(Semaphore::new(sources_budget_mib(&limits) as usize)),
             limits,
         }
@@ -80,9 +82,9 @@ impl Processor {
     }
 
     /// Brings what is published of one source in line with the source as it is now.
-    pub async fn process(&self, plan: &Plan) -> Result<Outcome, Error> {
+    pub async fn process(&self, plan: &Plan, deadline: Deadline) -> Result<Outcome, Error> {
         for _ in 0..MAX_ROUNDS {
-            match self.round(plan).await? {
+            match self.round(plan, deadline).await? {
                 Round::Settled(outcome) => return Ok(outcome),
                 Round::LostRace => {}
             }
@@ -90,7 +92,7 @@ impl Processor {
         Err(Error::Contended { rounds: MAX_ROUNDS })
     }
 
-    async fn round(&self, plan: &Plan) -> Result<Round, Error> {
+    async fn round(&self, plan: &Plan, deadline: Deadline) -> Result<Round, Error> {
         // The manifest first: whoever commits between this and our own commit makes ours fail, and
         // the source is read after it, so ours is never older than what it replaces.
         let standing = self.store.manifest(&plan.source.manifest()).await?;
@@ -109,14 +111,20 @@ impl Processor {
         let Some(Fetched { head, body }) = self.store.get_source(&plan.source).await? else {
             return self.remove(plan, standing).await;
         };
-        let made = self.make(&plan.source, &head, body).await?;
+        let made = self.make(&plan.source, &head, body, deadline).await?;
         self.publish(plan, standing.as_ref(), &head, made).await
     }
 
     /// Makes the renditions, or says why the bytes do not allow it.
-    async fn make(&self, source: &SourceKey, head: &SourceHead, body: ByteStream) -> Result<Made, Error> {
+    async fn make(
+        &self,
+        source: &SourceKey,
+        head: &SourceHead,
+        body: ByteStream,
+        deadline: Deadline,
+    ) -> Result<Made, Error> {
         let mut size_px = None;
-        match self.try_make(source, head, body, &mut size_px).await {
+        match self.try_make(source, head, body, deadline, &mut size_px).await {
             Ok(made) => Ok(made),
             Err(error) => match error.outcome() {
                 Outcome::Rejected(rejection) => Ok(Made::Rejected { size_px, rejection }),
@@ -131,6 +139,7 @@ impl Processor {
         source: &SourceKey,
         head: &SourceHead,
         body: ByteStream,
+        deadline: Deadline,
         size_px: &mut Option<(u32, u32)>,
     ) -> Result<Made, Error> {
         let declared = self.judge_head(head)?;
@@ -139,7 +148,14 @@ impl Processor {
         let probe = judge::header(Some(declared), &bytes, &self.limits, &self.recipe)?;
         let (width, height) = (probe.width_px, probe.height_px);
         *size_px = Some((width, height));
-        let (renditions, placeholder) = self.render(source, &self.revision(head), bytes, held, probe).await?;
+        let permits = self.permits(probe.cost).await?;
+        // Only now is it known how long it waited.
+        let needed_ms = probe.cost.cpu_ms;
+        if !deadline.allows(Duration::from_millis(needed_ms)) {
+            return Err(Error::TooLate { needed_ms });
+        }
+        let revision = self.revision(head);
+        let (renditions, placeholder) = self.render(source, &revision, bytes, probe, (permits, held)).await?;
         Ok(Made::Ready { width, height, renditions, placeholder })
     }
 
@@ -174,15 +190,14 @@ impl Processor {
         source: &SourceKey,
         revision: &Revision,
         bytes: Bytes,
-        held: OwnedSemaphorePermit,
         probe: Probe,
+        held: (Permits, OwnedSemaphorePermit),
     ) -> Result<(Vec<Rendition>, Placeholder), Error> {
         let (encoded, mut made) = mpsc::unbounded_channel::<Encoded>();
-        let permits = self.permits(&probe).await?;
-        let threads = permits.threads();
+        let threads = held.0.threads();
         let recipe = self.recipe.clone();
         let pixels = tokio::task::spawn_blocking(move || {
-            let _held = (permits, held); // until the work ends, also when nobody waits for it any more
+            let _held = held; // until the work ends, also when nobody waits for it any more
             imaging::render(&bytes, &probe, &recipe, threads, &mut |one| match encoded.send(one) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()), // nobody waits for the rest any more
@@ -211,14 +226,19 @@ impl Processor {
     }
 
     /// Memory first, then a core: whoever holds a core never waits for anything. Cores that are idle at
-    /// that moment are taken too, so that a single upload is done sooner.
-    async fn permits(&self, probe: &Probe) -> Result<Permits, Error> {
-        let memory_mib = budget_mib(probe.decode_memory_bytes).min(budget_mib(self.limits.max_decode_bytes));
+    /// that moment are taken too, each with the memory that a thread takes, so that a single upload is done
+    /// sooner.
+    async fn permits(&self, cost: Cost) -> Result<Permits, Error> {
+        let memory_mib = budget_mib(cost.memory_bytes).min(budget_mib(self.limits.max_job_bytes));
         let memory = self.memory_mib.clone().acquire_many_owned(memory_mib).await;
         let core = self.cores.clone().acquire_owned().await;
-        let (Ok(memory), Ok(mut cores)) = (memory, core) else { return Err(Error::ShuttingDown) };
-        while let Ok(idle) = self.cores.clone().try_acquire_owned() {
+        let (Ok(mut memory), Ok(mut cores)) = (memory, core) else { return Err(Error::ShuttingDown) };
+        let thread_mib = budget_mib(cost.thread_bytes);
+        while let Ok(idle) = self.cores.clone().try_acquire_owned()
+            && let Ok(more) = self.memory_mib.clone().try_acquire_many_owned(thread_mib)
+        {
             cores.merge(idle);
+            memory.merge(more);
         }
         Ok(Permits { _memory: memory, cores })
     }
@@ -360,9 +380,9 @@ pub(crate) fn panicked(error: tokio::task::JoinError) -> Error {
     }
 }
 
-/// A third of what decoding may take, which is a fifth of the function's memory; at least one source.
+/// A third of what pixel work may take, which is a fifth of the function's memory; at least one source.
 fn sources_budget_mib(limits: &Limits) -> u32 {
-    budget_mib((limits.max_decode_bytes / 3).max(limits.max_source_bytes))
+    budget_mib((limits.max_job_bytes / 3).max(limits.max_source_bytes))
 }
 
 /// Whole MiB, rounded up.

@@ -8,11 +8,12 @@ use contract::MediaType;
 use gif::{ColorOutput, DecodeOptions, DisposalMethod};
 
 use super::raster;
+use crate::cost::OVERHEAD_BYTES;
 use crate::error::Error;
 use crate::geometry::{Rect, Size};
 use crate::guard::contained;
 use crate::pixels::{Channels, Pixels, Samples};
-use crate::probe::{OVERHEAD_BYTES, Probe};
+use crate::probe::Probe;
 use crate::riff::{AnimationFrame, Chunks};
 
 /// Browsers show what claims to last up to this long for [`USUAL_MS`]: many a file says 0 and means nothing
@@ -48,7 +49,7 @@ impl<'a> Frames<'a> {
             }
             _ => Source::Webp(Chunks::of_file(bytes).ok_or_else(|| ends_too_early(media_type))?),
         };
-        let max_bytes = probe.decode_memory_bytes + OVERHEAD_BYTES;
+        let max_bytes = probe.cost.decode_bytes + OVERHEAD_BYTES;
         let canvas = Canvas::new(probe.stored());
         Ok(Self { media_type, source, canvas, remaining: probe.frames, max_bytes })
     }

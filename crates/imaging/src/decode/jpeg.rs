@@ -37,7 +37,8 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe, jobs: &[Job]) -> Result<Decode
             format!("it ends with scan {}, before its last", scans.count),
         ));
     }
-    let (stored, eighths) = (probe.stored(), eighths(probe.stored(), jobs));
+    let stored = probe.stored();
+    let (eighths, _) = scale(stored, jobs);
     let progress = Cell::new(Progress::Header);
     contained(|| decode_scaled(bytes, stored, (components, adobe), eighths, &progress)).map_err(|problem| {
         let place = match progress.get() {
@@ -63,13 +64,12 @@ enum Progress {
 
 /// Half the size where that leaves one and a half times what every job needs. A DCT averages samples rather
 /// than light: by one half that is hardly seen, by more it is, and saves little (docs/resizing.md).
-fn eighths(stored: Size, jobs: &[Job]) -> u8 {
-    let enough = |eighths: u8| {
-        let side = |side_px: u32| (side_px * u32::from(eighths)).div_ceil(8);
-        let scaled = Size::new(side(stored.width_px), side(stored.height_px));
-        jobs.iter().all(|job| job.geometry.is_served_by(scaled, stored, 3, 2))
-    };
-    if enough(4) { 4 } else { 8 }
+///
+/// In eighths, and the size that this gives.
+pub(crate) fn scale(stored: Size, jobs: &[Job]) -> (u8, Size) {
+    let half = Size::new(stored.width_px.div_ceil(2), stored.height_px.div_ceil(2));
+    let is_enough = jobs.iter().all(|job| job.geometry.is_served_by(half, stored, 3, 2));
+    if is_enough { (4, half) } else { (8, stored) }
 }
 
 fn decode_scaled(
@@ -135,7 +135,7 @@ mod tests {
     fn eighths_for(width_px: u32, recipe: &str) -> u8 {
         let recipe = Recipe::parse(recipe).unwrap();
         let size = Size::new(width_px, width_px);
-        eighths(size, &jobs(size, Default::default(), &recipe))
+        scale(size, &jobs(size, Default::default(), &recipe)).0
     }
 
     #[test]

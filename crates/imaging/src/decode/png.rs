@@ -8,10 +8,11 @@ use png::{BitDepth, ColorType, Decoder, DecodingError, Limits, Transformations};
 
 use super::Decoded;
 use crate::colour::is_specified;
+use crate::cost::OVERHEAD_BYTES;
 use crate::error::Error;
 use crate::guard::contained;
 use crate::pixels::{Channels, Colour, Pixels, Samples};
-use crate::probe::{OVERHEAD_BYTES, Probe};
+use crate::probe::Probe;
 
 pub(crate) type Reader<'a> = png::Reader<Cursor<&'a [u8]>>;
 

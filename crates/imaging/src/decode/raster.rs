@@ -8,11 +8,12 @@ use image::codecs::{gif::GifDecoder, webp::WebPDecoder};
 use image::{ColorType, ImageDecoder, ImageError, ImageResult};
 
 use super::Decoded;
+use crate::cost::OVERHEAD_BYTES;
 use crate::error::Error;
 use crate::geometry::Size;
 use crate::guard::contained;
 use crate::pixels::{Channels, Colour, Pixels, Samples};
-use crate::probe::{OVERHEAD_BYTES, Probe};
+use crate::probe::Probe;
 
 /// A decoder that has read its header, and may take `max_bytes` beside its output.
 pub(crate) fn open<'a>(
@@ -47,7 +48,7 @@ fn open_unguarded<'a>(
 /// All of the picture.
 pub(super) fn decode(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
     let media_type = probe.media_type;
-    let max_bytes = probe.decode_memory_bytes + OVERHEAD_BYTES;
+    let max_bytes = probe.cost.decode_bytes + OVERHEAD_BYTES;
     let mut decoder = open(bytes, media_type, max_bytes)?;
     if decoder.dimensions() != (probe.stored().width_px, probe.stored().height_px) {
         return Err(Error::corrupt(media_type, "its header changed"));

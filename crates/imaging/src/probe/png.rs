@@ -6,7 +6,8 @@ use std::io::Read;
 use contract::MediaType;
 use flate2::read::ZlibDecoder;
 
-use super::{Header, Layout, OVERHEAD_BYTES};
+use super::{Header, Layout};
+use crate::cost::OVERHEAD_BYTES;
 use crate::decode::png;
 use crate::error::Error;
 use crate::geometry::Size;
