@@ -30,7 +30,8 @@ use crate::riff::with_exif;
 pub const ENCODERS: &str = "2; mozjpeg-sys 2.2.3: fastest, optimised Huffman, 4:2:0; \
     libaom-sys 0.17.2+libaom.3.11.0: speed 9, all-intra, 4:2:0, quantiser matrices 2 to 10, alpha at 8; \
     avif-serialize 0.8.9; \
-    libwebp-sys 0.14.4: lossy, graphics lossless at effort 75, graphics' frames mixed; \
+    libwebp-sys 0.14.4: lossy, beside alpha at method 5 at most, graphics lossless at effort 75, \
+    graphics' frames mixed; \
     png 0.18.1: default, adaptive filter; \
     resizing 2: Lanczos 3 of light, at most half by DCT; \
     fast_image_resize 6.1.0: Lanczos 3 of samples, above a half and of ink; \

@@ -19,6 +19,10 @@ const MAX_SIDE_PX: u32 = 16_383;
 /// How hard a lossless encoder tries, 0 to 100: what libwebp's own tools set.
 const LOSSLESS_EFFORT: u8 = 75;
 
+/// The most effort beside alpha. With more, libwebp tries everything at the alpha of a lossy picture, and
+/// noise takes it 90 µs a pixel: a minute where this takes half a second, for a few bytes.
+const MAX_ALPHA_METHOD: u8 = 5;
+
 /// What an encoder may lose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fidelity {
@@ -33,7 +37,7 @@ pub(crate) enum Fidelity {
 /// # Errors
 /// libwebp's words and number for what went wrong.
 pub(crate) fn encode(picture: &Picture, fidelity: Fidelity, method: u8) -> Result<Vec<u8>, String> {
-    let config = config(fidelity, method)?;
+    let config = config(fidelity, method, picture.has_alpha)?;
     // Lossy encoding starts from YUV, and then needs no copy as ARGB.
     let mut raw = RawPicture::import(picture, fidelity == Fidelity::Lossless)?;
     let mut bytes = Vec::new();
@@ -45,7 +49,7 @@ pub(crate) fn encode(picture: &Picture, fidelity: Fidelity, method: u8) -> Resul
     if done { Ok(bytes) } else { Err(raw.problem()) }
 }
 
-fn config(fidelity: Fidelity, method: u8) -> Result<ffi::WebPConfig, String> {
+fn config(fidelity: Fidelity, method: u8, may_have_alpha: bool) -> Result<ffi::WebPConfig, String> {
     let mut config = ffi::WebPConfig::new().map_err(|()| "another version of libwebp".to_owned())?;
     let (lossless, quality) = match fidelity {
         Fidelity::Lossless => (1, LOSSLESS_EFFORT),
@@ -53,7 +57,8 @@ fn config(fidelity: Fidelity, method: u8) -> Result<ffi::WebPConfig, String> {
     };
     config.lossless = lossless;
     config.quality = quality.into();
-    config.method = method.into();
+    let is_costly = may_have_alpha && fidelity != Fidelity::Lossless;
+    config.method = if is_costly { method.min(MAX_ALPHA_METHOD) } else { method }.into();
     // The caller knows how many pictures are under way; an encoder with threads of its own does not.
     config.thread_level = 0;
     Ok(config)
@@ -142,7 +147,8 @@ impl AnimationEncoder {
             Compression::All(fidelity) => (fidelity, false),
             Compression::Smaller { quality } => (Fidelity::Lossy { quality }, true),
         };
-        let config = config(fidelity, method)?;
+        // What does not change from frame to frame may be left transparent.
+        let config = config(fidelity, method, true)?;
         let version = ffi::WebPGetMuxABIVersion();
         let mut options = ffi::WebPAnimEncoderOptions {
             anim_params: ffi::WebPMuxAnimParams { bgcolor: 0, loop_count: 0 },
@@ -307,6 +313,13 @@ mod tests {
         };
         let data = (0..width_px * height_px).flat_map(pixel).collect();
         Picture { size: Size::new(width_px, height_px), has_alpha: true, data }
+    }
+
+    #[test]
+    fn the_alpha_of_a_lossy_picture_never_gets_the_effort_that_takes_minutes() {
+        let method = |fidelity, may_have_alpha| config(fidelity, 6, may_have_alpha).unwrap().method;
+        let lossy = Fidelity::Lossy { quality: 80 };
+        assert_eq!((method(lossy, true), method(lossy, false), method(Fidelity::Lossless, true)), (5, 6, 6));
     }
 
     #[test]
