@@ -110,8 +110,9 @@ impl Encoding {
     /// The quality asked for, or the format's default.
     pub fn quality(&self) -> u8 {
         self.quality.unwrap_or(match self.format {
-            Format::Avif => 60,
-            Format::Webp | Format::Jpeg => 80,
+            Format::Avif => 75,
+            Format::Jpeg => 78,
+            Format::Webp => 80,
             Format::Png => 100,
         })
     }

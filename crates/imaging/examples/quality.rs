@@ -14,9 +14,9 @@ use image::{DynamicImage, ImageDecoder, RgbImage, codecs::png::PngDecoder};
 use imaging::{probe, render};
 
 const QUALITIES: [(&str, &[u8]); 3] = [
-    ("avif", &[40, 50, 55, 60, 65, 70, 75, 80]),
+    ("avif", &[50, 60, 70, 75, 80, 90]),
     ("webp", &[60, 70, 75, 80, 85, 90]),
-    ("jpeg", &[60, 70, 75, 80, 85, 90]),
+    ("jpeg", &[60, 70, 75, 78, 85, 90]),
 ];
 
 /// The one file of a recipe of one width and format.
@@ -33,12 +33,18 @@ fn made(source: &[u8], width: u32, format: &str) -> Arc<[u8]> {
     file.unwrap()
 }
 
-/// Any file's pixels, by this crate's own decoders.
+/// Any file's pixels on white, by this crate's own decoders.
 fn shown(bytes: &[u8]) -> RgbImage {
     let png = made(bytes, 16_383, "format = \"png\"");
     let decoder = PngDecoder::new(Cursor::new(&png[..])).unwrap();
     assert!(decoder.total_bytes() > 0);
-    DynamicImage::from_decoder(decoder).unwrap().to_rgb8()
+    let picture = DynamicImage::from_decoder(decoder).unwrap().to_rgba8();
+    let on_white = |sample: u8, alpha: u8| 255 - (u32::from(255 - sample) * u32::from(alpha) / 255) as u8;
+    let pixel = |x, y| {
+        let [red, green, blue, alpha] = picture.get_pixel(x, y).0;
+        image::Rgb([red, green, blue].map(|sample| on_white(sample, alpha)))
+    };
+    RgbImage::from_fn(picture.width(), picture.height(), pixel)
 }
 
 fn view(picture: &RgbImage) -> PixelSlice<'_> {
