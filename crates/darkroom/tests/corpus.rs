@@ -54,7 +54,6 @@ impl Folder {
 }
 
 /// The build that is tried, and how long it may take.
-#[expect(clippy::disallowed_methods, reason = "how another build is named")]
 fn program() -> (OsString, Duration) {
     let own_time = if cfg!(debug_assertions) { MAX_DEBUG_TIME } else { MAX_TIME };
     let own = (env!("CARGO_BIN_EXE_darkroom").into(), own_time);
