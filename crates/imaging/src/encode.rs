@@ -3,6 +3,8 @@
 
 #[cfg(feature = "avif")]
 mod avif;
+#[cfg(feature = "avif")]
+mod hidden;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -28,7 +30,8 @@ use crate::riff::with_exif;
 /// Change it with every change that alters renditions: a codec's version (a test compares them with the
 /// lock file), a setting below, geometry, colour or resizing. What is published is made anew then.
 pub const ENCODERS: &str = "3; mozjpeg-sys 2.2.3: fastest, optimised Huffman, 4:2:0; \
-    libaom-sys 0.17.2+libaom.3.11.0: speed 9, all-intra, 4:2:0, quantiser matrices 2 to 10, alpha at 8; \
+    libaom-sys 0.17.2+libaom.3.11.0: speed 9, all-intra, 4:2:0, quantiser matrices 2 to 10, alpha at 8, hidden \
+    colour filled; \
     avif-serialize 0.8.9; \
     libwebp-sys 0.14.4: lossy, beside alpha at method 5 at most, graphics lossless at effort 75, \
     graphics' frames mixed; \

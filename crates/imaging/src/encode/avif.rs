@@ -3,6 +3,8 @@
 
 use avif_serialize::Aviffy;
 
+use super::hidden::filled;
+use crate::geometry::Size;
 use crate::libaom::{MAX_QUANTISER, Planes, encode as encode_frame};
 use crate::pixels::Picture;
 
@@ -31,7 +33,11 @@ fn quantiser(quality: u8) -> u8 {
 }
 
 fn encode_colour(picture: &Picture, quantiser: u8) -> Result<Vec<u8>, String> {
-    let (luma, [cb, cr]) = if picture.has_alpha { planes::<4>(picture) } else { planes::<3>(picture) };
+    let (luma, [cb, cr]) = if picture.has_alpha {
+        planes::<4>(filled(picture).as_deref().unwrap_or(&picture.data), picture.size)
+    } else {
+        planes::<3>(&picture.data, picture.size)
+    };
     encode_frame(&Planes { size: picture.size, luma: &luma, chroma: Some([&cb, &cr]) }, quantiser)
 }
 
@@ -48,11 +54,11 @@ const CR: [i32; 3] = [32_768, -27_439, -5_329];
 const HALF: i32 = 1 << 15;
 
 /// Luma at full size, Cb and Cr as the means of two by two pixels.
-fn planes<const CHANNELS: usize>(picture: &Picture) -> (Vec<u8>, [Vec<u8>; 2]) {
-    let (pixels, _) = picture.data.as_chunks::<CHANNELS>();
+fn planes<const CHANNELS: usize>(data: &[u8], size: Size) -> (Vec<u8>, [Vec<u8>; 2]) {
+    let (pixels, _) = data.as_chunks::<CHANNELS>();
     let luma = pixels.iter().map(|pixel| (weighted(LUMA, pixel.map(i32::from)) >> 16) as u8).collect();
-    let width = picture.size.width_px as usize;
-    let chroma_len = width.div_ceil(2) * (picture.size.height_px as usize).div_ceil(2);
+    let (width, height) = size.sides();
+    let chroma_len = width.div_ceil(2) * height.div_ceil(2);
     let mut chroma = [Vec::with_capacity(chroma_len), Vec::with_capacity(chroma_len)];
     for rows in pixels.chunks(2 * width) {
         // The last row of an odd height stands for the one that is missing below it, and so with columns.
@@ -85,8 +91,9 @@ fn weighted_sum<const CHANNELS: usize>(weights: [i32; 3], pixel: [i32; CHANNELS]
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::Size;
-    use crate::testing::quadrants;
+    use crate::decode::decode;
+    use crate::pixels::Samples;
+    use crate::testing::{logo, probed, quadrants};
     use proptest::prelude::*;
 
     #[test]
@@ -104,8 +111,7 @@ mod tests {
             ([0, 0, 255], (29, 255, 107)),
             ([100, 100, 100], (100, 128, 128)),
         ] {
-            let picture = Picture { size: Size::new(3, 3), has_alpha: false, data: pixel.repeat(9) };
-            let (luma, [cb, cr]) = planes::<3>(&picture);
+            let (luma, [cb, cr]) = planes::<3>(&pixel.repeat(9), Size::new(3, 3));
             assert_eq!((luma.len(), cb.len(), cr.len()), (9, 4, 4));
             assert_eq!((luma[8], cb[3], cr[3]), expected, "{pixel:?}");
         }
@@ -124,6 +130,21 @@ mod tests {
     }
 
     #[test]
+    fn an_edge_against_nothing_keeps_its_colour() {
+        let mut logo = logo(200);
+        let hidden = logo.data.as_chunks_mut::<4>().0.iter_mut().filter(|pixel| pixel[3] == 0);
+        hidden.for_each(|pixel| *pixel = [0; 4]);
+        let (bytes, edge) = (encode(&logo, 75, None).unwrap(), |pixel: &[u8; 4]| pixel[3] > 127);
+        let decoded = decode(&bytes, &probed(&bytes).unwrap(), &[]).unwrap();
+        let Samples::Eight(samples) = decoded.pixels.samples else { panic!("16 bits") };
+        let seen: Vec<_> = samples.as_chunks::<4>().0.iter().filter(|pixel| edge(pixel)).collect();
+        assert!(seen.len() > 20_000);
+        let off = |pixel: &[u8; 4]| (0..3).map(|c| pixel[c].abs_diff([228, 87, 46][c])).max().unwrap_or(0);
+        let worst = seen.iter().map(|pixel| off(pixel)).max();
+        assert!(worst <= Some(6), "{worst:?}");
+    }
+
+    #[test]
     fn exif_is_in_the_file_only_where_it_is_given() {
         let exif = b"MM\0*\0\0\0\x08\0\0\0\0\0\0";
         let contains = |bytes: &[u8], text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
@@ -139,8 +160,7 @@ mod tests {
         #[test]
         fn grey_stays_grey(grey in any::<u8>(), width in 1u32..9, height in 1u32..9) {
             let data = vec![grey; (width * height * 3) as usize];
-            let picture = Picture { size: Size::new(width, height), has_alpha: false, data };
-            let (luma, chroma) = planes::<3>(&picture);
+            let (luma, chroma) = planes::<3>(&data, Size::new(width, height));
             prop_assert!(luma.iter().all(|sample| *sample == grey));
             prop_assert!(chroma.iter().flatten().all(|sample| *sample == 128));
         }
