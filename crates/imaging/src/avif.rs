@@ -120,6 +120,16 @@ impl<'a> Avif<'a> {
         }
     }
 
+    /// The EXIF block that describes the picture. ISO 23008-12, A.2.1: in front, a number says how many bytes
+    /// further TIFF begins.
+    pub fn exif(&self) -> Option<Vec<u8>> {
+        let describing = self.items.referring(*b"cdsc", self.items.primary);
+        let mut items = describing.filter_map(|id| self.items.item(id).ok());
+        let data = self.items.data(items.find(|item| item.kind == *b"Exif")?).ok()?;
+        let (skipped, rest) = data.split_first_chunk()?;
+        rest.get(u32::from_be_bytes(*skipped) as usize..).map(<[u8]>::to_vec)
+    }
+
     /// Each item of a plan with its bytes, in turn.
     pub fn coded<'p>(&'p self, plan: &'p Plan) -> impl Iterator<Item = Result<Coded, Error>> + 'p {
         plan.tiles.iter().zip(0u32..).map(|(tile, index)| {

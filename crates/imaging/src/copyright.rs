@@ -23,7 +23,7 @@ pub(crate) struct Notice {
 impl Notice {
     /// From a whole source.
     pub fn of(bytes: &[u8], media_type: MediaType) -> Option<Self> {
-        read(exif(bytes, media_type)?)
+        read(&exif(bytes, media_type)?)
     }
 
     /// As an EXIF block: TIFF, without what a container puts in front.
@@ -132,9 +132,11 @@ fn printable(value: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::avif::Avif;
+    use crate::geometry::Size;
     use crate::render::render;
-    use crate::testing::probed;
-    use crate::testing::{HandmadeJpeg, exif_block, jpeg, png, png_with, quadrants, segment, webp};
+    use crate::testing::{HandmadeJpeg, HeifFile, HeifItem};
+    use crate::testing::{avif, exif_block, jpeg, png, png_with, probed, quadrants, segment, webp};
     use contract::{Format, Recipe};
     use flate2::{Compression, write::ZlibEncoder};
     use std::io::Write;
@@ -271,6 +273,24 @@ mod tests {
         chunk(b"RIFF", &body.concat())
     }
 
+    /// The pixels of another encoder's file, with EXIF behind its customary prefix, and XMP.
+    fn loaded_avif() -> Vec<u8> {
+        let file = Avif::read(avif()).unwrap();
+        let data = file.coded(&file.colour).next().unwrap().unwrap().data;
+        let Size { width_px, height_px } = file.colour.size;
+        let sides = [[0; 4], width_px.to_be_bytes(), height_px.to_be_bytes()].concat();
+        let properties = vec![(*b"ispe", sides, false), (*b"av1C", vec![0x81, 0, 0x0c, 0], true)];
+        let item = |id, kind: &[u8; 4], data| HeifItem { id, kind: *kind, data, properties: Vec::new() };
+        let exif = [b"\0\0\0\x06Exif\0\0".as_slice(), &loaded_exif()].concat();
+        let items = vec![
+            HeifItem { properties, ..item(1, b"av01", data) },
+            item(2, b"mime", SECRET.into()),
+            item(3, b"Exif", exif),
+        ];
+        let references = vec![(*b"cdsc", 2, vec![1]), (*b"cdsc", 3, vec![1])];
+        HeifFile { items, references, is_wide: false }.bytes()
+    }
+
     /// The names of all that a file is made of, in order, each once in a row; what is behind its end, too.
     fn parts(format: Format, bytes: &[u8]) -> Vec<String> {
         let mut parts = match format {
@@ -353,7 +373,7 @@ mod tests {
 
     #[test]
     fn no_rendition_has_any_part_but_pixels_whatever_its_source_carries() {
-        for source in [loaded_jpeg(), loaded_png(), loaded_webp()] {
+        for source in [loaded_jpeg(), loaded_png(), loaded_webp(), loaded_avif()] {
             assert!(source.windows(6).any(|window| window == &SECRET.as_bytes()[..6]));
             for (format, bytes) in rendered(&source, false) {
                 let expected: &[&str] = match format {
@@ -378,6 +398,7 @@ mod tests {
             (loaded_jpeg(), MediaType::Jpeg),
             (loaded_png(), MediaType::Png),
             (loaded_webp(), MediaType::Webp),
+            (loaded_avif(), MediaType::Avif),
         ] {
             assert_eq!(Notice::of(&source, media_type), Some(expected.clone()));
             for (format, bytes) in rendered(&source, true) {

@@ -7,8 +7,11 @@ mod jpeg;
 mod png;
 mod webp;
 
+use std::borrow::Cow;
+
 use contract::{Limits, MediaType, Recipe};
 
+use crate::avif::Avif;
 use crate::cost::{Cost, OVERHEAD_BYTES, cost};
 use crate::decode::raster;
 use crate::error::Error;
@@ -188,12 +191,13 @@ fn raster_header(bytes: &[u8], media_type: MediaType, decoder_bytes: u64) -> Res
 }
 
 /// The EXIF block of a source, as it is found.
-pub(crate) fn exif(bytes: &[u8], media_type: MediaType) -> Option<&[u8]> {
+pub(crate) fn exif(bytes: &[u8], media_type: MediaType) -> Option<Cow<'_, [u8]>> {
     match media_type {
-        MediaType::Jpeg => jpeg::exif(bytes),
-        MediaType::Png => png::exif(bytes),
-        MediaType::Webp => webp::exif(bytes),
-        MediaType::Gif | MediaType::Avif => None,
+        MediaType::Jpeg => jpeg::exif(bytes).map(Cow::Borrowed),
+        MediaType::Png => png::exif(bytes).map(Cow::Borrowed),
+        MediaType::Webp => webp::exif(bytes).map(Cow::Borrowed),
+        MediaType::Avif => Avif::read(bytes).ok()?.exif().map(Cow::Owned),
+        MediaType::Gif => None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! Samples to light and back, by table. Owns the transfer curves in which pixels are reduced; what colours
 //! mean beyond that is colour's to say. Never reads pixels.
 
+use moxcms::TransferCharacteristics;
+
 use crate::pixels::Colour;
 
 /// Steps of the square root of light by which a sample is found again. Encodings are nearly straight over
@@ -36,16 +38,14 @@ impl Transfer {
 
     fn light(self, sample: f64) -> f64 {
         match self {
-            Self::Srgb if sample <= 0.04045 => sample / 12.92,
-            Self::Srgb => ((sample + 0.055) / 1.055).powf(2.4),
+            Self::Srgb => TransferCharacteristics::Srgb.linearize(sample),
             Self::Power(exponent) => sample.powf(exponent),
         }
     }
 
     fn sample(self, light: f64) -> f64 {
         match self {
-            Self::Srgb if light <= 0.003_130_8 => light * 12.92,
-            Self::Srgb => 1.055 * light.powf(1.0 / 2.4) - 0.055,
+            Self::Srgb => TransferCharacteristics::Srgb.gamma(light),
             Self::Power(exponent) => light.powf(1.0 / exponent),
         }
     }
