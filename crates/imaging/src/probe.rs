@@ -122,6 +122,7 @@ pub fn probe(bytes: &[u8], limits: &Limits, recipe: &Recipe) -> Result<Probe, Er
         Sniffed::Unknown => return Err(Error::Unknown),
         Sniffed::Empty => return Err(Error::Empty),
     };
+    let bytes = &*as_shown(bytes, media_type);
     let header = read_header(bytes, media_type)?;
     check_size(header.size, limits)?;
     if let Layout::Avif { coded, .. } = header.layout {
@@ -140,6 +141,11 @@ pub fn probe(bytes: &[u8], limits: &Limits, recipe: &Recipe) -> Result<Probe, Er
     let Header { orientation, layout, .. } = header;
     let (frames, loop_count) = animation.map_or((1, 0), |survey| (survey.frames, survey.loop_count));
     Ok(Probe { media_type, width_px, height_px, orientation, frames, cost, layout, loop_count })
+}
+
+/// The bytes as they are decoded: of a few GIFs, not quite as they are stored.
+pub(crate) fn as_shown(bytes: &[u8], media_type: MediaType) -> Cow<'_, [u8]> {
+    if media_type == MediaType::Gif { gif::with_room(bytes) } else { Cow::Borrowed(bytes) }
 }
 
 /// The frames, where there are several and the recipe asks for them. A GIF's blocks are walked in any case:

@@ -18,7 +18,7 @@ use crate::geometry::Geometry;
 use crate::jobs::{Base, Job, jobs};
 use crate::pixels::{Colour, Picture, Pixels};
 use crate::placeholder::placeholder;
-use crate::probe::Probe;
+use crate::probe::{Probe, as_shown};
 use crate::resize::Resizer;
 use crate::threads::{Desk, Task, with_desk};
 
@@ -48,6 +48,7 @@ pub fn render(
     threads: usize,
     emit: &mut (dyn FnMut(Encoded) -> ControlFlow<()> + Send),
 ) -> Result<Placeholder, Error> {
+    let bytes = &*as_shown(bytes, probe.media_type);
     let mut jobs = jobs(probe.stored(), probe.orientation, recipe);
     let animated = if probe.frames > 1 { animation::split_off(&mut jobs) } else { Vec::new() };
     let notice = recipe.keep_copyright.then(|| Notice::of(bytes, probe.media_type)).flatten();
@@ -203,6 +204,15 @@ mod tests {
                 assert_eq!(corners(&files[0].bytes), ["red", "green", "white", "blue"], "{exif}");
             }
         }
+    }
+
+    #[test]
+    fn a_gif_is_shown_with_all_of_its_first_frame_however_small_its_screen() {
+        let mut bytes = gif(&quadrants(64, 48));
+        bytes[6..10].copy_from_slice(&[32, 0, 24, 0]);
+        let files = rendered(&bytes, ONE).unwrap();
+        assert_eq!((files[0].width_px, files[0].height_px), (32, 24));
+        assert_eq!(corners(&files[0].bytes), ["red", "green", "white", "blue"]);
     }
 
     #[test]

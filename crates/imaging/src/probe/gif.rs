@@ -1,6 +1,8 @@
 //! A GIF's blocks, walked without decoding any. Owns the count of its frames and whether the file is whole;
 //! never allocates, and never judges: limits are the probe's.
 
+use std::borrow::Cow;
+
 use contract::MediaType;
 
 use super::Survey;
@@ -24,7 +26,7 @@ const MAX_BLOCKS: u32 = 1_000_000;
 /// in a later one too: an upload that broke off is better told than published. Browsers take a missing
 /// trailer, and anything that is no block, for the end; so does this.
 pub(super) fn survey(bytes: &[u8]) -> Result<Survey, Error> {
-    let mut blocks = Blocks { rest: bytes.get(SIGNATURE_BYTES..).unwrap_or_default(), remaining: MAX_BLOCKS };
+    let mut blocks = Blocks::of(bytes);
     let [.., flags, _, _] = *blocks.take::<SCREEN_BYTES>()?;
     blocks.skip_colours(flags)?;
     // Played once, unless an extension says otherwise.
@@ -50,6 +52,43 @@ pub(super) fn survey(bytes: &[u8]) -> Result<Survey, Error> {
     }
 }
 
+/// The file, with a screen as large as its first frame reaches. Some say less, and browsers show all of that
+/// frame nevertheless.
+pub(crate) fn with_room(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let grown = |bytes: &[u8]| {
+        let reach = first_reach(bytes).ok()??;
+        let screen = bytes.get(SIGNATURE_BYTES..)?.first_chunk::<4>()?;
+        let sides = [[screen[0], screen[1]], [screen[2], screen[3]]].map(u16::from_le_bytes);
+        let needed = [sides[0].max(reach[0]), sides[1].max(reach[1])];
+        let mut file = (needed != sides).then(|| bytes.to_vec())?;
+        file[SIGNATURE_BYTES..][..4].copy_from_slice(needed.map(u16::to_le_bytes).as_flattened());
+        Some(file)
+    };
+    grown(bytes).map_or(Cow::Borrowed(bytes), Cow::Owned)
+}
+
+/// How far right and down the first frame goes. None where there is no frame, or no screen could hold it.
+fn first_reach(bytes: &[u8]) -> Result<Option<[u16; 2]>, Error> {
+    let mut blocks = Blocks::of(bytes);
+    let [.., flags, _, _] = *blocks.take::<SCREEN_BYTES>()?;
+    blocks.skip_colours(flags)?;
+    loop {
+        match blocks.rest.split_off_first() {
+            Some(&IMAGE) => {
+                let [x0, x1, y0, y1, w0, w1, h0, h1, _] = *blocks.take::<FRAME_BYTES>()?;
+                let end = |start, length| u16::from_le_bytes(start).checked_add(u16::from_le_bytes(length));
+                let (right, bottom) = (end([x0, x1], [w0, w1]), end([y0, y1], [h0, h1]));
+                return Ok(right.zip(bottom).map(<[u16; 2]>::from));
+            }
+            Some(&EXTENSION) => {
+                let [_label] = blocks.take::<1>()?;
+                blocks.skip_data()?;
+            }
+            _ => return Ok(None),
+        }
+    }
+}
+
 /// What is left of the file.
 struct Blocks<'a> {
     rest: &'a [u8],
@@ -58,6 +97,10 @@ struct Blocks<'a> {
 }
 
 impl<'a> Blocks<'a> {
+    fn of(file: &'a [u8]) -> Self {
+        Self { rest: file.get(SIGNATURE_BYTES..).unwrap_or_default(), remaining: MAX_BLOCKS }
+    }
+
     fn take<const LENGTH: usize>(&mut self) -> Result<&'a [u8; LENGTH], Error> {
         let (taken, rest) = self.rest.split_first_chunk().ok_or_else(ends_too_early)?;
         self.rest = rest;
@@ -132,6 +175,23 @@ mod tests {
     const HEAD: &[u8] = b"GIF89a\x04\0\x03\0\x80\0\0\0\0\0\xff\xff\xff";
     const CONTROL: &[u8] = b"!\xf9\x04\0\x05\0\0\0";
     const FRAME: &[u8] = b",\0\0\0\0\x04\0\x03\0\0\x02\x03\x84\x8f\x50\0";
+
+    #[test]
+    fn a_screen_has_room_for_all_of_the_first_frame() {
+        let file = |frame: &[u8]| [HEAD, CONTROL, frame, FRAME, b";"].concat();
+        assert!(matches!(with_room(&file(FRAME)), Cow::Borrowed(_)));
+        // Two to the right, and as high as the screen.
+        let beyond = [b",\x02\0\0\0\x04\0\x03\0", &FRAME[9..]].concat();
+        let beyond = file(&beyond);
+        let grown = with_room(&beyond);
+        assert_eq!(grown[6..10], [6, 0, 3, 0]);
+        assert_eq!((&grown[..6], &grown[10..]), (&beyond[..6], &beyond[10..]));
+        let nowhere = [b",\xff\xff\0\0\x04\0\x03\0", &FRAME[9..]].concat();
+        assert!(matches!(with_room(&file(&nowhere)), Cow::Borrowed(_)));
+        for length in 0..beyond.len() {
+            with_room(&beyond[..length]);
+        }
+    }
 
     fn file(parts: &[&[u8]]) -> Vec<u8> {
         [HEAD, &parts.concat(), b";"].concat()
