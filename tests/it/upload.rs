@@ -129,7 +129,7 @@ async fn more_bytes_than_allowed_are_rejected_whoever_uploads_them() {
     let limits = contract::Limits { max_source_bytes: 4000, ..contract::Limits::default() };
     let stack = Stack::start(Options { limits, ..Options::default() }).await.unwrap();
     darkroom_tests::put_source(&stack, "raw/big.jpg", "image/jpeg", fixture("images/wide.jpg")).await;
-    for _ in 0..500 {
+    for _ in 0..3000 {
         if let Some(manifest) = darkroom_tests::manifest(&stack, "raw/big.jpg").await {
             let json: Value = serde_json::from_slice(&manifest.to_json()).unwrap();
             assert_eq!(json["rejection"]["code"], "too_many_bytes");
@@ -204,7 +204,7 @@ async fn a_deleted_source_leaves_a_tombstone_and_none_of_its_renditions() {
     let told = browser.upload("image/jpeg", fixture("images/orientation_1.jpg")).await;
     let key = told["key"].as_str().unwrap();
     stack.client.delete_object().bucket(BUCKET).key(key).send().await.unwrap();
-    for _ in 0..500 {
+    for _ in 0..3000 {
         let left = bucket(&stack).await;
         if left.len() == 1 {
             let manifest = darkroom_tests::manifest(&stack, key).await.unwrap();

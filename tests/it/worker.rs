@@ -115,12 +115,13 @@ async fn a_shutdown_lets_the_work_in_hand_finish() {
     let browser = Browser::sign_in(&stack, "ann").await;
     let grant = browser.grant(&json!({"contentType": "image/jpeg"})).await;
     browser.put(&grant, fixture("images/wide.jpg")).await;
-    for _ in 0..1000 {
+    for _ in 0..30_000 {
         if stack.local.queue.counts().await.unwrap().visible == 0 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+    assert_eq!(stack.local.queue.counts().await.unwrap().visible, 0);
     stack.shutdown().await;
 
     let after = Stack::start(Options { run_worker: false, ..options }).await.unwrap();
