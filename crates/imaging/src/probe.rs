@@ -182,7 +182,7 @@ fn read_header(bytes: &[u8], media_type: MediaType) -> Result<Header, Error> {
 
 /// `decoder_bytes` is what the decoder holds per pixel at its worst, beside its output.
 fn raster_header(bytes: &[u8], media_type: MediaType, decoder_bytes: u64) -> Result<Header, Error> {
-    let mut decoder = raster::open(bytes, media_type, OVERHEAD_BYTES)?;
+    let decoder = raster::open(bytes, media_type, OVERHEAD_BYTES)?;
     let (width_px, height_px) = decoder.dimensions();
     let size = Size::new(width_px, height_px);
     let color = decoder.color_type();
@@ -191,8 +191,10 @@ fn raster_header(bytes: &[u8], media_type: MediaType, decoder_bytes: u64) -> Res
         sample_bytes: color.bytes_per_pixel() / color.channel_count(),
         decoder_bytes: size.pixels().saturating_mul(decoder_bytes),
     };
-    // Metadata that cannot be read says nothing of the pixels.
-    let orientation = decoder.orientation().map(Orientation::from).unwrap_or_default();
+    // Found in the file, since the decoder makes room for whatever length a chunk claims.
+    let exif = if media_type == MediaType::Webp { webp::exif(bytes) } else { None };
+    let orientation = exif.and_then(image::metadata::Orientation::from_exif_chunk);
+    let orientation = orientation.map(Orientation::from).unwrap_or_default();
     Ok(Header { size, orientation, layout })
 }
 

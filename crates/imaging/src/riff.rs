@@ -48,6 +48,11 @@ impl<'a> Iterator for Chunks<'a> {
     }
 }
 
+/// The payload of a file's first chunk of that name, if it is whole.
+pub(crate) fn payload<'a>(file: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {
+    Chunks::of_file(file)?.find(name)
+}
+
 /// A frame of an animation: the payload of ANMF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AnimationFrame<'a> {

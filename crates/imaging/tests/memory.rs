@@ -120,3 +120,16 @@ fn no_bomb_in_a_png_takes_more_than_a_few_megabytes_or_longer_than_a_moment() {
         assert!(took < Duration::from_millis(100), "{name}: {took:?}");
     }
 }
+
+#[test]
+fn no_chunk_of_a_webp_takes_the_memory_that_it_claims() {
+    let _alone = ALONE.lock();
+    for (name, bytes) in [
+        ("EXIF", include_bytes!("../../../fuzz/regressions/webp/exif_claims_4_gib")),
+        ("a profile", include_bytes!("../../../fuzz/regressions/webp/profile_claims_4_gib")),
+    ] {
+        let (outcome, peak_bytes, _) = measured(bytes);
+        println!("{name}: {outcome:?}, {} KiB", peak_bytes / 1024);
+        assert!(peak_bytes < 20 * MIB, "{name}: {peak_bytes} bytes");
+    }
+}

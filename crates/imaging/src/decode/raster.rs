@@ -14,6 +14,7 @@ use crate::geometry::Size;
 use crate::guard::contained;
 use crate::pixels::{Channels, Colour, Pixels, Samples};
 use crate::probe::Probe;
+use crate::riff;
 
 /// A decoder that has read its header, and may take `max_bytes` beside its output.
 pub(crate) fn open<'a>(
@@ -53,8 +54,7 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
     if decoder.dimensions() != (probe.stored().width_px, probe.stored().height_px) {
         return Err(Error::corrupt(media_type, "its header changed"));
     }
-    // A profile that cannot be read is none.
-    let colour = decoder.icc_profile().ok().flatten().map_or(Colour::Srgb, Colour::Icc);
+    let colour = profiled(bytes, media_type, &mut *decoder);
     let (channels, wide) = layout(decoder.color_type());
     let mut data = vec![0; usize::try_from(decoder.total_bytes()).unwrap_or(usize::MAX)];
     contained(|| Ok::<_, String>(decoder.read_image_boxed(&mut data)))
@@ -64,10 +64,20 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe) -> Result<Decoded, Error> {
     Ok(Decoded { pixels: Pixels { size: probe.stored(), channels, samples }, colour })
 }
 
-/// What the samples mean. A profile that cannot be read is none.
+/// What the samples mean.
 pub(crate) fn colour(bytes: &[u8], media_type: MediaType, max_bytes: u64) -> Result<Colour, Error> {
     let mut decoder = open(bytes, media_type, max_bytes)?;
-    Ok(decoder.icc_profile().ok().flatten().map_or(Colour::Srgb, Colour::Icc))
+    Ok(profiled(bytes, media_type, &mut *decoder))
+}
+
+/// A profile that cannot be read is none. WebP's is found in the file, since its decoder makes room for
+/// whatever length a chunk claims.
+fn profiled(bytes: &[u8], media_type: MediaType, decoder: &mut dyn ImageDecoder) -> Colour {
+    let icc = match media_type {
+        MediaType::Webp => riff::payload(bytes, b"ICCP").map(<[u8]>::to_vec),
+        _ => decoder.icc_profile().ok().flatten(),
+    };
+    icc.map_or(Colour::Srgb, Colour::Icc)
 }
 
 /// The size, channels and samples of what is a part of an animation, in 8 bits.

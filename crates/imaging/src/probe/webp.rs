@@ -6,7 +6,7 @@ use contract::MediaType;
 
 use super::Survey;
 use crate::error::Error;
-use crate::riff::{AnimationFrame, Chunks, uint24};
+use crate::riff::{self, AnimationFrame, Chunks, uint24};
 
 /// Refuses a file whose bitstreams claim to be larger than its canvas, or that is cut off. Says whether
 /// it is an animation.
@@ -34,7 +34,7 @@ pub(super) fn check_frames(bytes: &[u8]) -> Result<bool, Error> {
 
 /// The EXIF block.
 pub(super) fn exif(bytes: &[u8]) -> Option<&[u8]> {
-    Chunks::of_file(bytes)?.find(|(name, _)| *name == b"EXIF").map(|(_, payload)| payload)
+    riff::payload(bytes, b"EXIF")
 }
 
 /// Counts the frames of a file that must be whole to its last chunk: of a still there are none.
