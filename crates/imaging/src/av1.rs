@@ -164,11 +164,13 @@ impl PlaneRows {
 /// Decodes the one picture of an item.
 ///
 /// # Errors
-/// Whatever is not the whole picture that was claimed.
+/// Whatever is not the whole picture that was claimed; [`Error::NoThread`], which is our fault.
 pub(crate) fn decode(data: Vec<u8>, claim: Claim) -> Result<Frame, Error> {
     let header = check(&data, claim)?;
     // Its Rust interface is made of its C one.
-    confined(move || decode_unguarded(data, claim, header)).map_err(|problem| corrupt(&problem))?
+    confined(move || decode_unguarded(data, claim, header))
+        .map_err(|error| Error::NoThread { problem: error.to_string() })?
+        .map_err(|problem| corrupt(&problem))?
 }
 
 fn decode_unguarded(data: Vec<u8>, claim: Claim, header: SequenceHeader) -> Result<Frame, Error> {

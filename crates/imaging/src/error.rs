@@ -37,6 +37,9 @@ pub enum Error {
     /// Ours: an encoder refused, or is not in this build.
     #[error("the {format} encoder failed: {problem}")]
     Encoder { format: Format, problem: String },
+    /// Ours: the system has no thread for a decoder.
+    #[error("there is no thread to decode on: {problem}")]
+    NoThread { problem: String },
     /// Ours: pixels that decoded well could not be resized.
     #[error("resizing failed: {problem}")]
     Resize { problem: String },
@@ -58,7 +61,7 @@ impl Error {
             Self::TooManyFrames { .. } => RejectionCode::TooManyFrames,
             Self::TooMuchMemory { .. } | Self::MetadataTooLarge { .. } => RejectionCode::TooMuchMemory,
             Self::Corrupt { .. } => RejectionCode::Corrupt,
-            Self::Encoder { .. } | Self::Resize { .. } => return None,
+            Self::Encoder { .. } | Self::NoThread { .. } | Self::Resize { .. } => return None,
         };
         Some(Rejection { code, message: sentence(&self.to_string()) })
     }
@@ -142,6 +145,7 @@ mod tests {
                 Some((Code::Corrupt, "The JPEG file is damaged: it ends too early.")),
             ),
             (Error::Encoder { format: Format::Webp, problem: "x".into() }, None),
+            (Error::NoThread { problem: "x".into() }, None),
             (Error::Resize { problem: "x".into() }, None),
         ];
         for (error, expected) in table {

@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt::Display;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 use std::sync::mpsc::channel;
@@ -40,7 +41,12 @@ thread_local! {
 ///
 /// Panic hooks are set before the first call, or call the one before them. Once a thread was stopped, none can
 /// be set or taken any more: whoever tries waits for ever, since std holds its lock while a hook runs.
-pub(crate) fn confined<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+///
+/// # Errors
+/// The system's, where there is no thread to be had: nobody's panic.
+pub(crate) fn confined<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<Result<T, String>> {
     static HOOK: Once = Once::new();
     HOOK.call_once(stop_what_panics_confined);
     let (ended, end) = channel();
@@ -48,13 +54,12 @@ pub(crate) fn confined<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'sta
         let told = ended.clone();
         LAST_WORDS.set(Some(Box::new(move |words| drop(told.send(Err(words))))));
         drop(ended.send(Ok(work())));
-    });
-    let worker = worker.map_err(|error| format!("there is no thread to decode on: {error}"))?;
+    })?;
     let end = end.recv().unwrap_or_else(|_| Err("the codec gave up".to_owned()));
     if end.is_ok() {
         drop(worker.join());
     }
-    end
+    Ok(end)
 }
 
 fn stop_what_panics_confined() {
@@ -83,9 +88,9 @@ mod tests {
         extern "C" fn broken() {
             panic!("a table was {} long", 7);
         }
-        let told = confined(|| broken());
+        let told = confined(|| broken()).unwrap();
         assert_eq!(told, Err("a table was 7 long".to_owned()));
-        assert_eq!(confined(|| 8), Ok(8));
+        assert_eq!(confined(|| 8).unwrap(), Ok(8));
         assert_eq!(contained(|| -> Result<(), String> { panic!("as before") }), Err("as before".to_owned()));
         exit(DONE);
     }

@@ -40,7 +40,7 @@ pub struct Encoded {
 ///
 /// # Errors
 /// [`Error::Corrupt`] or [`Error::MetadataTooLarge`] where the pixels cannot be decoded: then nothing was
-/// emitted, animations included. [`Error::Encoder`] or [`Error::Resize`] where we failed.
+/// emitted, animations included. [`Error::Encoder`], [`Error::Resize`] or [`Error::NoThread`] where we failed.
 pub fn render(
     bytes: &[u8],
     probe: &Probe,
