@@ -17,7 +17,9 @@ pub(super) fn read_header(bytes: &[u8]) -> Result<Header, Error> {
     let avif = Avif::read(bytes)?;
     let channels = avif.channels().count() as u8;
     let sample_bytes = avif.colour.config.sample_bytes();
-    let output_bytes = avif.crop.size.pixels() * u64::from(channels) * u64::from(sample_bytes);
+    // Its size is judged only after this.
+    let pixel_bytes = u64::from(channels) * u64::from(sample_bytes);
+    let output_bytes = avif.crop.size.pixels().saturating_mul(pixel_bytes);
     let peak_bytes = peak_bytes(&avif, output_bytes).saturating_add(bytes.len() as u64);
     let layout = Layout::Avif {
         channels,
@@ -59,4 +61,21 @@ const fn frames(plan: &Plan) -> u64 {
 fn aligned_pixels(size: Size) -> u64 {
     let aligned = |side_px: u32| u64::from(side_px).next_multiple_of(ALIGNMENT_PX);
     aligned(size.width_px).saturating_mul(aligned(size.height_px))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::error::Error;
+    use crate::testing::{HeifFile, HeifItem, probed};
+
+    #[test]
+    fn the_largest_size_that_a_file_can_claim_is_judged_by_its_sides() {
+        let properties = vec![
+            (*b"ispe", [[0; 4], [0xff; 4], [0xff; 4]].concat(), false),
+            (*b"av1C", vec![0x81, 0, 0x4c, 0], true),
+        ];
+        let item = HeifItem { id: 1, kind: *b"av01", data: vec![1, 2, 3], properties };
+        let error = probed(&HeifFile { items: vec![item], ..HeifFile::default() }.bytes()).unwrap_err();
+        assert!(matches!(error, Error::SideTooLong { width_px: u32::MAX, .. }), "{error}");
+    }
 }
