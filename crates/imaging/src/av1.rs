@@ -1,6 +1,6 @@
-//! AV1 by `rav1d`: one coded picture to its planes. Owns the decoder's settings and what is checked before
-//! it sees any data; knows nothing of files or of colours' meaning. Never
-//! hands out a picture of another size or kind than was claimed, or than memory was reckoned for.
+//! AV1 by `re_rav1d`: one coded picture to its planes. Owns the decoder's settings and what is checked before
+//! it sees any data; knows nothing of files or of colours' meaning. Never hands out a picture of another size
+//! or kind than was claimed, or than memory was reckoned for.
 
 use bytemuck::Pod;
 use re_rav1d::{Decoder, Picture, PlanarImageComponent, Plane, Settings};

@@ -5,9 +5,11 @@
 use contract::recipe::Encoding;
 use contract::{Format, MediaType, Recipe};
 
+use crate::animation;
 use crate::decode::jpeg_scale;
+use crate::fit::MAX_ENCODES;
 use crate::geometry::{Geometry, Size};
-use crate::jobs::{Base, Job, Output, jobs};
+use crate::jobs::{Base, Job, Output, jobs, need_decoded};
 use crate::probe::{Header, Layout, Survey};
 
 /// What metadata, tables, row buffers and a codec's own code may take beside the pixels of any picture.
@@ -18,9 +20,6 @@ const MIB: u64 = 1024 * 1024;
 /// What resizing holds for each pixel of the longer side: at most ten rows of four channels as light, and the
 /// weights of both axes.
 const RESIZING_BYTES: u64 = 10 * 4 * 4 + 2 * 10 * 4;
-
-/// Most encodes of one file that must fit a number of bytes.
-const FITTING_ENCODES: u64 = 4;
 
 /// What making all renditions of one source takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,10 +43,13 @@ pub(crate) fn cost(
     animation: Option<&Survey>,
     recipe: &Recipe,
 ) -> Cost {
-    let jobs = jobs(header.size, header.orientation, recipe);
+    let mut jobs = jobs(header.size, header.orientation, recipe);
+    // One frame is a still, as `render` has it.
+    let animated = animation.filter(|survey| survey.frames > 1);
+    let animated = animated.map(|survey| (survey, animation::split_off(&mut jobs)));
     let still = Still::new(header, &jobs);
     let picture_channels = still.picture_channels();
-    let moving = animation.map(|survey| Moving { canvas: header.size, survey, jobs: &jobs });
+    let moving = animated.as_ref().map(|(survey, jobs)| Moving { canvas: header.size, survey, jobs });
     let moving_bytes = moving.as_ref().map_or(0, Moving::bytes);
     let moving_ns = moving.as_ref().map_or(0, Moving::cpu_ns);
     let outputs = jobs.iter().flat_map(|job| job.outputs.iter().map(move |output| (job, output)));
@@ -112,7 +114,7 @@ impl<'a> Still<'a> {
         for (index, job) in self.jobs.iter().enumerate() {
             let making = self.making_bytes(job);
             peak_bytes = peak_bytes.max(decoded_bytes + larger_bytes + making);
-            if self.jobs[index + 1..].iter().all(|job| job.base == Base::Larger) {
+            if !need_decoded(&self.jobs[index + 1..]) {
                 decoded_bytes = 0;
             }
             if job.is_base {
@@ -166,7 +168,7 @@ impl<'a> Still<'a> {
 /// All outputs of a job, of stills.
 fn encoding_ns(job: &Job, has_alpha: bool) -> u64 {
     let of = |output: &Output| {
-        let encodes = if output.max_bytes.is_some() { FITTING_ENCODES } else { 1 };
+        let encodes = if output.max_bytes.is_some() { MAX_ENCODES as u64 } else { 1 };
         job.geometry.target.pixels() * encodes * encoder(output.encoding, has_alpha).pixel_ns
     };
     job.outputs.iter().map(of).sum()
@@ -249,9 +251,7 @@ struct Moving<'a> {
 impl Moving<'_> {
     fn outputs(&self) -> impl Iterator<Item = (Size, &Output<'_>)> {
         let of = |job: &Job| job.geometry.target;
-        let outputs =
-            self.jobs.iter().flat_map(move |job| job.outputs.iter().map(move |output| (of(job), output)));
-        outputs.filter(|(_, output)| output.encoding.animated)
+        self.jobs.iter().flat_map(move |job| job.outputs.iter().map(move |output| (of(job), output)))
     }
 
     /// The canvas, and what a frame covers of it; the frame while it is decoded, at worst as a WebP of its own

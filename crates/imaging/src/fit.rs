@@ -2,7 +2,7 @@
 //! encodes; never looks at pixels.
 
 /// Each is paid in full, so the search guesses well rather than halving.
-const MAX_ENCODES: usize = 4;
+pub(crate) const MAX_ENCODES: usize = 4;
 /// What each step of quality is taken to be worth until two files tell: e^(1/40), between JPEG, where 40
 /// steps make two, and AVIF, where 20 do.
 const USUAL_GROWTH: f64 = 0.025;

@@ -43,6 +43,11 @@ pub(crate) struct Output<'r> {
     pub names: Vec<&'r str>,
 }
 
+/// Whether any of `jobs` is made of the decoder's pixels.
+pub(crate) fn need_decoded(jobs: &[Job]) -> bool {
+    jobs.iter().any(|job| job.base == Base::Decoded)
+}
+
 impl Job<'_> {
     /// Whether the pixels of this job, of a `source`, serve `other` as well as the source's own.
     fn serves(&self, other: &Job, source: Size) -> bool {

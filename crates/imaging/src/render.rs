@@ -15,7 +15,7 @@ use crate::copyright::Notice;
 use crate::decode::{Decoded, decode};
 use crate::error::Error;
 use crate::geometry::Geometry;
-use crate::jobs::{Base, Job, jobs};
+use crate::jobs::{Base, Job, jobs, need_decoded};
 use crate::pixels::{Colour, Picture, Pixels};
 use crate::placeholder::placeholder;
 use crate::probe::{Probe, as_shown};
@@ -105,7 +105,7 @@ impl Bases {
 
     /// Keeps what was made for `job` where it is a base, and what was decoded only for those that need it.
     fn keep(&mut self, job: &Job, resized: &Pixels, later: &[Job]) {
-        if later.iter().all(|job| job.base == Base::Larger) {
+        if !need_decoded(later) {
             self.decoded = None;
         }
         if job.is_base {

@@ -1,5 +1,5 @@
 //! A GIF's blocks, walked without decoding any. Owns the count of its frames and whether the file is whole;
-//! never allocates, and never judges: limits are the probe's.
+//! never allocates but for the copy that `with_room` makes, and never judges: limits are the probe's.
 
 use std::borrow::Cow;
 
@@ -26,9 +26,7 @@ const MAX_BLOCKS: u32 = 1_000_000;
 /// in a later one too: an upload that broke off is better told than published. Browsers take a missing
 /// trailer, and anything that is no block, for the end; so does this.
 pub(super) fn survey(bytes: &[u8]) -> Result<Survey, Error> {
-    let mut blocks = Blocks::of(bytes);
-    let [.., flags, _, _] = *blocks.take::<SCREEN_BYTES>()?;
-    blocks.skip_colours(flags)?;
+    let mut blocks = Blocks::behind_screen(bytes)?;
     // Played once, unless an extension says otherwise.
     let mut survey = Survey { loop_count: 1, ..Survey::default() };
     let mut awaits_image = false;
@@ -69,9 +67,7 @@ pub(crate) fn with_room(bytes: &[u8]) -> Cow<'_, [u8]> {
 
 /// How far right and down the first frame goes. None where there is no frame, or no screen could hold it.
 fn first_reach(bytes: &[u8]) -> Result<Option<[u16; 2]>, Error> {
-    let mut blocks = Blocks::of(bytes);
-    let [.., flags, _, _] = *blocks.take::<SCREEN_BYTES>()?;
-    blocks.skip_colours(flags)?;
+    let mut blocks = Blocks::behind_screen(bytes)?;
     loop {
         match blocks.rest.split_off_first() {
             Some(&IMAGE) => {
@@ -97,8 +93,13 @@ struct Blocks<'a> {
 }
 
 impl<'a> Blocks<'a> {
-    fn of(file: &'a [u8]) -> Self {
-        Self { rest: file.get(SIGNATURE_BYTES..).unwrap_or_default(), remaining: MAX_BLOCKS }
+    /// All that follows the screen's description and its colours.
+    fn behind_screen(file: &'a [u8]) -> Result<Self, Error> {
+        let rest = file.get(SIGNATURE_BYTES..).unwrap_or_default();
+        let mut blocks = Self { rest, remaining: MAX_BLOCKS };
+        let [.., flags, _, _] = *blocks.take::<SCREEN_BYTES>()?;
+        blocks.skip_colours(flags)?;
+        Ok(blocks)
     }
 
     fn take<const LENGTH: usize>(&mut self) -> Result<&'a [u8; LENGTH], Error> {
