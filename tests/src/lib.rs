@@ -10,6 +10,7 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use contract::{Manifest, SourceKey};
 use darkroom::stack::{BUCKET, Options, Stack};
 use lambda_runtime::{Context, LambdaEvent};
+use reqwest::multipart::{Form, Part};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -116,6 +117,38 @@ impl Browser {
             put = put.header(name, value.as_str().unwrap());
         }
         put.send().await.unwrap()
+    }
+
+    /// Sends the fields that the grant says, the file last, as `FormData` does.
+    pub async fn post(&self, grant: &Grant, bytes: Vec<u8>) -> Response {
+        self.post_changed(grant, &[], bytes).await
+    }
+
+    /// [`Browser::post`] with other values for some fields; `None` leaves one out.
+    pub async fn post_changed(
+        &self,
+        grant: &Grant,
+        changes: &[(&str, Option<&str>)],
+        bytes: Vec<u8>,
+    ) -> Response {
+        let mut fields: BTreeMap<&str, &str> = BTreeMap::new();
+        for (name, value) in grant.0["fields"].as_object().unwrap() {
+            fields.insert(name, value.as_str().unwrap());
+        }
+        for (name, value) in changes {
+            fields.remove(name);
+            fields.extend(value.map(|value| (*name, value)));
+        }
+        let mut form = Form::new();
+        for (name, value) in fields {
+            form = form.text(name.to_owned(), value.to_owned());
+        }
+        let form = form.part("file", Part::bytes(bytes).file_name("photo.jpg"));
+        self.http.post(grant.text("uploadUrl")).multipart(form).send().await.unwrap()
+    }
+
+    pub async fn delete(&self, url: &str) -> Response {
+        self.http.delete(url).bearer_auth(&self.token).send().await.unwrap()
     }
 
     pub async fn get(&self, url: &str) -> Response {

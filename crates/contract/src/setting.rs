@@ -62,6 +62,15 @@ where
     }
 }
 
+/// `true` or `false`; absent is `false`.
+pub fn flag(lookup: &Lookup, name: &str) -> Result<bool, SettingError> {
+    match text(lookup, name).as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(SettingError::new(name, format!("`{other}` is neither `true` nor `false`"))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +83,14 @@ mod tests {
     fn a_blank_setting_counts_as_absent() {
         assert_eq!(number(&with("  "), "N", 7, 1..=9), Ok(7));
         assert_eq!(required(&with(""), "N").unwrap_err().to_string(), "N: is not set");
+    }
+
+    #[test]
+    fn a_flag_is_true_or_false_and_false_when_absent() {
+        assert_eq!(flag(&with(" true "), "F"), Ok(true));
+        assert_eq!([flag(&with("false"), "F"), flag(&with(""), "F")], [Ok(false), Ok(false)]);
+        let error = flag(&with("yes"), "F").unwrap_err().to_string();
+        assert_eq!(error, "F: `yes` is neither `true` nor `false`");
     }
 
     #[test]

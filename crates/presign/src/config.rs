@@ -6,6 +6,9 @@ use std::time::Duration;
 use contract::setting::{self, Lookup, SettingError, Variable};
 use contract::{KeySecrets, Layout, Limits};
 
+use crate::origins::Origins;
+use crate::token;
+
 #[derive(Debug, Clone)]
 pub struct Config {
     pub bucket: String,
@@ -13,6 +16,14 @@ pub struct Config {
     pub layout: Layout,
     pub max_source_bytes: u64,
     pub url_expiry: Duration,
+    /// Whose tokens are verified here, where no gateway does.
+    pub tokens: Option<token::Rules>,
+    /// Whether who has no token may upload.
+    pub allow_anonymous: bool,
+    /// Whose pages may call, where no gateway answers for that.
+    pub allowed_origins: Option<Origins>,
+    /// The function's name in its metrics.
+    pub service: String,
 }
 
 impl Config {
@@ -22,14 +33,31 @@ impl Config {
         meaning: "how long an upload URL is valid, 60 to 3600 seconds",
     };
 
+    pub const ALLOW_ANONYMOUS: Variable = Variable {
+        name: "ALLOW_ANONYMOUS",
+        default: "false",
+        meaning: "`true` lets anyone upload and ask for the state without a token; downloads and deletions still need one",
+    };
+    pub const SERVICE: Variable = Variable {
+        name: "AWS_LAMBDA_FUNCTION_NAME",
+        default: "presign",
+        meaning: "set by Lambda; tells this function's metrics from others'",
+    };
+
     /// Everything that presign reads, in the order of the README's table.
-    pub const VARIABLES: [Variable; 6] = [
+    pub const VARIABLES: [Variable; 12] = [
         setting::BUCKET,
         KeySecrets::CURRENT,
         KeySecrets::PREVIOUS,
         Layout::VARIABLE,
         Limits::MAX_SOURCE_BYTES,
         Self::URL_EXPIRY_SECONDS,
+        token::Rules::JWKS_URL,
+        token::Rules::ISSUER,
+        token::Rules::AUDIENCE,
+        Self::ALLOW_ANONYMOUS,
+        Origins::VARIABLE,
+        Self::SERVICE,
     ];
 
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
@@ -45,6 +73,11 @@ impl Config {
             layout: Layout::from_settings(lookup)?,
             max_source_bytes: Limits::source_bytes_from_settings(lookup)?,
             url_expiry: Duration::from_secs(expiry_s),
+            tokens: token::Rules::from_settings(lookup)?,
+            allow_anonymous: setting::flag(lookup, Self::ALLOW_ANONYMOUS.name)?,
+            allowed_origins: Origins::from_settings(lookup)?,
+            service: setting::text(lookup, Self::SERVICE.name)
+                .unwrap_or_else(|| Self::SERVICE.default.to_owned()),
         })
     }
 }
@@ -67,6 +100,8 @@ mod tests {
         assert_eq!(Config::URL_EXPIRY_SECONDS.default, config.url_expiry.as_secs().to_string());
         assert_eq!(Limits::MAX_SOURCE_BYTES.default, config.max_source_bytes.to_string());
         assert_eq!(config.layout, Layout::Flat);
+        assert!(!config.allow_anonymous && config.tokens.is_none() && config.allowed_origins.is_none());
+        assert_eq!(Config::SERVICE.default, config.service);
     }
 
     #[test]
@@ -83,6 +118,10 @@ mod tests {
                 "URL_EXPIRY_SECONDS: `3601` is not a whole number from 60 to 3600",
             ),
             ("MAX_SOURCE_BYTES", "0", "MAX_SOURCE_BYTES: `0` is not"),
+            ("JWKS_URL", "https://issuer.example/keys", "JWT_ISSUER: is not set"),
+            ("JWT_AUDIENCE", "web", "JWKS_URL: is not set"),
+            ("ALLOW_ANONYMOUS", "yes", "ALLOW_ANONYMOUS: `yes` is neither"),
+            ("ALLOWED_ORIGINS", "example.org", "ALLOWED_ORIGINS: `example.org` is no origin"),
         ] {
             let error = config(&[(name, value)]).unwrap_err();
             assert!(error.starts_with(expected), "{error}");

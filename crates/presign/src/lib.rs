@@ -3,60 +3,119 @@
 
 mod caller;
 pub mod config;
+mod keys;
 mod objects;
+mod origins;
+mod policy;
 mod problem;
 mod route;
+mod signer;
+mod source;
 mod status;
+mod token;
 mod upload_url;
 
+use std::convert::Infallible;
 use std::time::Instant;
 
+use aws_sdk_s3::config::SharedCredentialsProvider;
+use jiff::Timestamp;
 use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use lambda_http::http::{Response, StatusCode};
 use lambda_http::request::RequestContext;
-use lambda_http::{Body, Request, RequestExt, tracing};
+use lambda_http::tower::{Layer, ServiceExt};
+use lambda_http::{Body, Request, RequestExt, service_fn, tracing};
+use telemetry::{Metrics, Unit};
+use tower_http::cors::CorsLayer;
 
 pub use config::Config;
 use objects::Objects;
+pub use origins::Origins;
 use problem::Problem;
-use route::Route;
+use route::{NoRoute, Route};
+pub use token::Rules;
+use token::Verifier;
 
 /// The presign function, less the Lambda runtime around it.
 pub struct Presign {
     config: Config,
     objects: Objects,
+    verifier: Option<Verifier>,
+    cors: Option<CorsLayer>,
 }
 
 impl Presign {
-    pub fn new(config: Config, client: aws_sdk_s3::Client) -> Self {
-        let objects = Objects::new(client, config.bucket.clone());
-        Self { config, objects }
+    /// `credentials` sign what browsers get; the client's own are for its calls.
+    pub fn new(config: Config, client: aws_sdk_s3::Client, credentials: SharedCredentialsProvider) -> Self {
+        if config.allow_anonymous {
+            tracing::warn!("ALLOW_ANONYMOUS is set: anyone may upload without a token");
+        }
+        let objects = Objects::new(client, credentials, config.bucket.clone());
+        let verifier = config.tokens.clone().map(Verifier::new);
+        let cors = config.allowed_origins.as_ref().map(Origins::layer);
+        Self { config, objects, verifier, cors }
     }
 
     /// Answers any request: what is wrong with it is an answer too.
     pub async fn handle(&self, request: Request) -> Response<Body> {
+        let Some(cors) = &self.cors else { return self.handle_call(request).await };
+        let inner = service_fn(async |request| Ok::<_, Infallible>(self.handle_call(request).await));
+        match cors.layer(inner).oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    async fn handle_call(&self, request: Request) -> Response<Body> {
         let started = Instant::now();
         let route = route::find(request.method(), client_path(&request));
-        let answer = match self.answer(&request, route.as_ref()).await {
+        let answer = match self.answer(&request, &route).await {
             Ok(answer) => answer,
             Err(problem) => Answer::from(problem),
         };
-        let elapsed_ms = started.elapsed().as_millis() as u64;
-        let route = route.as_ref().map_or("none", Route::name);
-        // Neither the URL nor a header is logged: both can hold secrets.
-        tracing::info!(route, status = answer.status.as_u16(), code = answer.code, elapsed_ms, "answered");
+        let elapsed_ms = started.elapsed().as_secs_f64() * 1000.0;
+        self.report(&request, route.as_ref().map_or("none", Route::name), &answer, elapsed_ms);
         answer.into_response()
     }
 
-    async fn answer(&self, request: &Request, route: Option<&Route>) -> Result<Answer, Problem> {
-        let route = route.ok_or_else(Problem::no_such_route)?;
-        let sub = caller::sub(request).ok_or_else(Problem::unauthorized)?;
+    async fn answer(&self, request: &Request, route: &Result<Route, NoRoute>) -> Result<Answer, Problem> {
+        let route = route.as_ref().map_err(|no_route| match no_route {
+            NoRoute::NoSuchPath => Problem::no_such_route(),
+            NoRoute::OnlyBy(methods) => Problem::method_not_allowed(methods),
+        })?;
+        let Self { config, objects, verifier, .. } = self;
+        let caller = caller::identify(request, verifier.as_ref(), config.allow_anonymous).await?;
         match route {
             Route::UploadUrl { base } => {
-                upload_url::issue(&self.config, &self.objects, request, base, &sub).await
+                upload_url::issue(config, objects, request, base, caller.owner()).await
             }
-            Route::Upload { key } => status::tell(&self.config, &self.objects, request, key, &sub).await,
+            Route::Status { key } => status::tell(config, objects, request, key, caller.owner()).await,
+            Route::Delete { key } => source::delete(config, objects, key, &caller).await,
+            Route::DownloadUrl => source::download(config, objects, request, &caller).await,
         }
+    }
+
+    /// One line a request, for people and for CloudWatch's counters. Neither the URL nor a header is in it:
+    /// both can hold secrets.
+    fn report(&self, request: &Request, route: &str, answer: &Answer, elapsed_ms: f64) {
+        let service = ("Service", self.config.service.as_str());
+        let request_id = request.lambda_context_ref().map(|context| context.request_id.as_str());
+        let now_ms = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default();
+        let mut metrics = Metrics::new(now_ms)
+            .property("requestId", request_id)
+            .property("status", answer.status.as_u16())
+            .metric(&[service, ("Route", route)], "HandlerTime", Unit::Milliseconds, elapsed_ms);
+        match answer.counted {
+            Counted::Nothing => {}
+            Counted::Issued { method, content_type } => {
+                let dimensions = [service, ("Method", method), ("Type", content_type)];
+                metrics = metrics.metric(&dimensions, "UrlsIssued", Unit::Count, 1);
+            }
+            Counted::Refused { code } => {
+                metrics = metrics.metric(&[service, ("Code", code)], "Refusals", Unit::Count, 1);
+            }
+        }
+        metrics.emit();
     }
 }
 
@@ -78,15 +137,33 @@ struct Answer {
     content_type: &'static str,
     headers: Vec<(HeaderName, String)>,
     body: Vec<u8>,
-    /// A problem's code, for the log.
-    code: &'static str,
+    counted: Counted,
+}
+
+/// What an answer adds to the counters, besides its time.
+#[derive(Clone, Copy)]
+enum Counted {
+    Nothing,
+    Issued { method: &'static str, content_type: &'static str },
+    Refused { code: &'static str },
 }
 
 impl Answer {
     fn json(status: StatusCode, value: &impl serde::Serialize) -> Self {
         // Plain structs with string keys: there is nothing here that JSON cannot say.
         let body = serde_json::to_vec(value).unwrap_or_default();
-        Self { status, content_type: "application/json", headers: Vec::new(), body, code: "" }
+        Self {
+            status,
+            content_type: "application/json",
+            headers: Vec::new(),
+            body,
+            counted: Counted::Nothing,
+        }
+    }
+
+    fn empty(status: StatusCode) -> Self {
+        let (headers, body) = (Vec::new(), Vec::new());
+        Self { status, content_type: "", headers, body, counted: Counted::Nothing }
     }
 
     fn with(mut self, name: HeaderName, value: impl Into<String>) -> Self {
@@ -116,8 +193,10 @@ impl Answer {
 
 impl From<Problem> for Answer {
     fn from(problem: Problem) -> Self {
-        let code = problem.code;
+        let counted = Counted::Refused { code: problem.code };
+        let header = problem.header.map(|(name, value)| (HeaderName::from_static(name), value.to_owned()));
+        let headers = header.into_iter().collect();
         let answer = Self::json(problem.status, &problem.document());
-        Self { content_type: "application/problem+json", code, ..answer }
+        Self { content_type: "application/problem+json", headers, counted, ..answer }
     }
 }

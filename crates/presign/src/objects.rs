@@ -1,33 +1,59 @@
-//! The bucket as presign sees it: URLs for sources, and a look at a source and its manifest. The only
-//! module that names the S3 client.
+//! The bucket as presign sees it: URLs and forms for sources, and a look at a source and its manifest. The
+//! only module that calls S3.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::SharedCredentialsProvider;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use aws_sdk_s3::primitives::DateTime;
 use contract::{Manifest, ManifestKey, MediaType, SourceKey};
+use jiff::Timestamp;
 use lambda_http::tracing;
+use tokio::sync::OnceCell;
 
+use crate::policy::{self, Fields};
 use crate::problem::Problem;
+use crate::signer::{Signer, Signers};
 
-/// What is signed into a PUT URL: the client cannot send anything else. Without a length any is taken,
-/// and the worker refuses what is too much.
+/// What is signed: the client cannot send anything else.
 pub struct Terms {
     pub media_type: MediaType,
-    pub content_length: Option<u64>,
+    pub length: Length,
     /// Base64.
     pub checksum_sha256: Option<String>,
-    /// Signs `If-None-Match: *`: S3 refuses a second write with 412.
-    pub write_once: bool,
 }
 
-/// A presigned URL and exactly the headers that the browser must send with it.
-pub struct SignedUrl {
+/// How many bytes S3 may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    Exactly(u64),
+    /// A form says so to S3. A URL cannot: of that the worker refuses what is too much.
+    UpTo(u64),
+}
+
+/// How an upload is made.
+pub enum Means {
+    /// `write_once` signs `If-None-Match: *`: S3 refuses a second write with 412.
+    Put { write_once: bool },
+    /// S3 ignores that header here: a second write replaces the first.
+    Post,
+}
+
+/// An address and what must go there, for as long as it is good.
+pub struct Signed {
     pub url: String,
-    pub headers: BTreeMap<String, String>,
+    pub with: With,
+    pub expires_in: Duration,
+    pub expires_at: Timestamp,
+}
+
+/// Exactly what the browser must send, and nothing else.
+pub enum With {
+    Headers(BTreeMap<String, String>),
+    Fields(Fields),
 }
 
 /// Which content a source has now.
@@ -41,28 +67,144 @@ pub struct SourceVersion {
 pub struct Objects {
     client: Client,
     bucket: String,
+    signers: Signers,
+    /// Where forms go.
+    bucket_url: OnceCell<String>,
+}
+
+/// From when to when something signed is good. Counted from before the signature and in whole seconds, as S3
+/// counts, so that what we promise ends no later than what S3 grants.
+struct Life {
+    from: Timestamp,
+    length: Duration,
+}
+
+impl Life {
+    fn of(signer: &Signer, wanted: Duration) -> Result<Self, Problem> {
+        let from = Timestamp::from_second(Timestamp::now().as_second()).map_err(|_| Problem::internal())?;
+        let length = signer.life(wanted).ok_or_else(|| {
+            tracing::error!("the credentials have expired");
+            Problem::internal()
+        })?;
+        Ok(Self { from, length })
+    }
+
+    fn until(&self) -> Timestamp {
+        self.from + self.length
+    }
+
+    fn config(&self) -> Result<PresigningConfig, Problem> {
+        let config = PresigningConfig::builder().start_time(SystemTime::from(self.from));
+        config.expires_in(self.length).build().map_err(|error| Problem::failed("presign", error))
+    }
 }
 
 impl Objects {
-    pub fn new(client: Client, bucket: String) -> Self {
-        Self { client, bucket }
+    pub fn new(client: Client, credentials: SharedCredentialsProvider, bucket: String) -> Self {
+        let signers = Signers::new(client.clone(), credentials);
+        Self { client, bucket, signers, bucket_url: OnceCell::new() }
     }
 
-    pub async fn presign_put(
+    /// For one upload under `key`, good for `expiry` or for as long as what signs it.
+    pub async fn sign_upload(
         &self,
         key: &SourceKey,
-        terms: Terms,
+        means: Means,
+        terms: &Terms,
         expiry: Duration,
-    ) -> Result<SignedUrl, Problem> {
-        let config = PresigningConfig::expires_in(expiry).map_err(|error| failed("presign", error))?;
-        let put = self.client.put_object().bucket(&self.bucket).key(key.as_str());
+    ) -> Result<Signed, Problem> {
+        let signer = self.signers.for_life(expiry).await?;
+        let life = Life::of(&signer, expiry)?;
+        let (url, with) = match means {
+            Means::Put { write_once } => self.sign_put(&signer, key, terms, write_once, &life).await?,
+            Means::Post => self.sign_form(&signer, key, terms, &life).await?,
+        };
+        Ok(Signed { url, with, expires_in: life.length, expires_at: life.until() })
+    }
+
+    async fn sign_put(
+        &self,
+        signer: &Signer,
+        key: &SourceKey,
+        terms: &Terms,
+        write_once: bool,
+        life: &Life,
+    ) -> Result<(String, With), Problem> {
+        let length = match terms.length {
+            Length::Exactly(bytes) => i64::try_from(bytes).ok(),
+            Length::UpTo(_) => None,
+        };
+        let put = signer.client.put_object().bucket(&self.bucket).key(key.as_str());
         let put = put
             .content_type(terms.media_type.content_type())
-            .set_content_length(terms.content_length.and_then(|bytes| i64::try_from(bytes).ok()))
-            .set_checksum_sha256(terms.checksum_sha256)
-            .set_if_none_match(terms.write_once.then(|| "*".to_owned()));
-        let signed = put.presigned(config).await.map_err(|error| failed("presign", error))?;
-        Ok(SignedUrl { url: signed.uri().to_owned(), headers: browser_headers(&signed) })
+            .set_content_length(length)
+            .set_checksum_sha256(terms.checksum_sha256.clone())
+            .set_if_none_match(write_once.then(|| "*".to_owned()));
+        let signed =
+            put.presigned(life.config()?).await.map_err(|error| Problem::failed("presign", error))?;
+        Ok((signed.uri().to_owned(), With::Headers(browser_headers(&signed))))
+    }
+
+    async fn sign_form(
+        &self,
+        signer: &Signer,
+        key: &SourceKey,
+        terms: &Terms,
+        life: &Life,
+    ) -> Result<(String, With), Problem> {
+        let url = self.bucket_url.get_or_try_init(|| self.find_bucket_url(signer, life)).await?;
+        let region = signer.client.config().region().ok_or_else(|| {
+            tracing::error!("no region is set");
+            Problem::internal()
+        })?;
+        let fields = policy::sign(
+            &policy::Terms {
+                bucket: &self.bucket,
+                region: region.as_ref(),
+                key: key.as_str(),
+                content_type: terms.media_type.content_type(),
+                length_range: match terms.length {
+                    Length::Exactly(bytes) => [bytes, bytes],
+                    Length::UpTo(bytes) => [1, bytes],
+                },
+                checksum_sha256: terms.checksum_sha256.as_deref(),
+                signed_at: life.from,
+                expires_at: life.until(),
+            },
+            &signer.credentials,
+        );
+        Ok((url.clone(), With::Fields(fields)))
+    }
+
+    /// The SDK knows the bucket's address, whatever the region, the endpoint and the style; it shows it in
+    /// what it signs only.
+    async fn find_bucket_url(&self, signer: &Signer, life: &Life) -> Result<String, Problem> {
+        const KEY: &str = "k";
+        let get = signer.client.get_object().bucket(&self.bucket).key(KEY).presigned(life.config()?).await;
+        let get = get.map_err(|error| Problem::failed("find the bucket's address", error))?;
+        let address = get.uri().split('?').next().and_then(|url| url.strip_suffix(KEY));
+        address.map(str::to_owned).ok_or_else(|| {
+            tracing::error!("the bucket's address does not end with a key");
+            Problem::internal()
+        })
+    }
+
+    /// To read a source, as a file and not as a page: nobody has looked at what is in it.
+    pub async fn sign_download(&self, key: &SourceKey, expiry: Duration) -> Result<Signed, Problem> {
+        let signer = self.signers.for_life(expiry).await?;
+        let life = Life::of(&signer, expiry)?;
+        let get = signer.client.get_object().bucket(&self.bucket).key(key.as_str());
+        let get = get.response_content_disposition("attachment").presigned(life.config()?).await;
+        let get = get.map_err(|error| Problem::failed("presign", error))?;
+        let with = With::Headers(BTreeMap::new());
+        let url = get.uri().to_owned();
+        Ok(Signed { url, with, expires_in: life.length, expires_at: life.until() })
+    }
+
+    /// Also where there is none.
+    pub async fn delete(&self, key: &SourceKey) -> Result<(), Problem> {
+        let sent = self.client.delete_object().bucket(&self.bucket).key(key.as_str()).send().await;
+        sent.map(|_| ()).map_err(|error| failed("delete the source", error))
     }
 
     /// `None` when there is no such object.
@@ -80,7 +222,8 @@ impl Objects {
     pub async fn manifest(&self, key: &ManifestKey) -> Result<Option<Manifest>, Problem> {
         let sent = self.client.get_object().bucket(&self.bucket).key(key.as_str()).send().await;
         let Some(object) = found(sent, "read the manifest")? else { return Ok(None) };
-        let json = object.body.collect().await.map_err(|error| failed("read the manifest", error))?;
+        let json = object.body.collect().await;
+        let json = json.map_err(|error| Problem::failed("read the manifest", error))?;
         Ok(Manifest::parse(&json.into_bytes())
             .inspect_err(|error| tracing::warn!(%key, %error, "manifest taken for absent"))
             .ok())
@@ -99,7 +242,6 @@ fn browser_headers(signed: &PresignedRequest) -> BTreeMap<String, String> {
         .map(|(name, value)| (as_documented(name), value.to_owned()))
         .collect()
 }
-
 fn signed_header_names(url: &str) -> Vec<String> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let value =
@@ -123,23 +265,86 @@ where
 {
     match sent {
         Ok(value) => Ok(Some(value)),
-        Err(error) => {
-            let status = error.raw_response().map(|response| response.status().as_u16());
-            if status == Some(404) && error.code() != Some("NoSuchBucket") {
-                return Ok(None);
-            }
-            Err(failed(what, error))
-        }
+        Err(error) if status(&error) == Some(404) && error.code() != Some("NoSuchBucket") => Ok(None),
+        Err(error) => Err(failed(what, error)),
     }
 }
 
-fn failed(what: &str, error: impl std::error::Error) -> Problem {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
+fn failed<E>(what: &str, error: SdkError<E>) -> Problem
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    if status(&error) == Some(503) {
+        tracing::warn!("S3 asks for fewer requests");
+        return Problem::too_many_requests();
     }
-    tracing::error!(error = text, "could not {what}");
-    Problem::internal()
+    if status(&error) == Some(403) {
+        tracing::error!("S3 forbids to {what}; without `s3:ListBucket` it says so of a missing object, too");
+    }
+    Problem::failed(what, error)
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+    use std::time::SystemTime;
+
+    fn objects(config: impl FnOnce(aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder) -> Objects {
+        expiring(config, None)
+    }
+
+    fn expiring(
+        config: impl FnOnce(aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder,
+        life_s: Option<u64>,
+    ) -> Objects {
+        let expiry = life_s.map(|secs| SystemTime::now() + Duration::from_secs(secs));
+        let credentials = Credentials::new("key", "secret", Some("token".into()), expiry, "test");
+        let builder = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-west-1"));
+        let client = Client::from_conf(config(builder).build());
+        Objects::new(client, SharedCredentialsProvider::new(credentials), "photos".to_owned())
+    }
+
+    async fn signed(objects: &Objects, means: Means) -> Result<Signed, Problem> {
+        let key = SourceKey::parse("raw/a.jpg").unwrap();
+        let terms = Terms { media_type: MediaType::Jpeg, length: Length::UpTo(9), checksum_sha256: None };
+        objects.sign_upload(&key, means, &terms, Duration::from_secs(900)).await
+    }
+
+    #[tokio::test]
+    async fn a_form_goes_to_the_buckets_own_address_in_either_style() {
+        let of = async |objects: Objects| signed(&objects, Means::Post).await.unwrap().url;
+        assert_eq!(of(objects(|config| config)).await, "https://photos.s3.eu-west-1.amazonaws.com/");
+        let local = objects(|config| config.endpoint_url("http://127.0.0.1:1").force_path_style(true));
+        assert_eq!(of(local).await, "http://127.0.0.1:1/photos/");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_promised_beyond_the_life_of_the_credentials() {
+        for means in [Means::Put { write_once: true }, Means::Post] {
+            let before = Timestamp::now();
+            let signed = signed(&expiring(|config| config, Some(100)), means).await.unwrap();
+            assert!((95..=100).contains(&signed.expires_in.as_secs()), "{:?}", signed.expires_in);
+            assert!(signed.expires_at <= before + Duration::from_secs(101));
+        }
+        let long = signed(&expiring(|config| config, Some(5000)), Means::Post).await.unwrap();
+        assert_eq!(long.expires_in.as_secs(), 900);
+        assert!(signed(&expiring(|config| config, Some(0)), Means::Post).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn temporary_credentials_are_in_the_url_and_in_policy_and_fields() {
+        let put = signed(&objects(|config| config), Means::Put { write_once: true }).await.unwrap();
+        assert!(put.url.contains("X-Amz-Security-Token=token"));
+        let With::Fields(fields) = signed(&objects(|config| config), Means::Post).await.unwrap().with else {
+            panic!("a form has fields")
+        };
+        assert_eq!(fields["x-amz-security-token"], "token");
+    }
 }

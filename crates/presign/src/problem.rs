@@ -1,7 +1,10 @@
 //! What is wrong with a request, as RFC 9457 has it: a stable code for programs, a sentence for
 //! people, and the field and limit where there is one. Never tells of our own insides.
 
+use std::error::Error;
+
 use lambda_http::http::StatusCode;
+use lambda_http::tracing;
 use serde::Serialize;
 
 #[derive(Debug)]
@@ -11,6 +14,8 @@ pub struct Problem {
     detail: String,
     field: Option<String>,
     limit: Option<u64>,
+    /// What else the answer must say, by HTTP's rules; the name in small letters.
+    pub header: Option<(&'static str, &'static str)>,
 }
 
 #[derive(Serialize)]
@@ -28,11 +33,38 @@ pub struct Document {
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), field: None, limit: None }
+        Self { status, code, detail: detail.into(), field: None, limit: None, header: None }
     }
 
-    pub fn unauthorized() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid token is needed.")
+    pub fn unauthorized(detail: &str) -> Self {
+        let problem = Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
+        Self { header: Some(("www-authenticate", "Bearer")), ..problem }
+    }
+
+    /// `allowed` as the header of that name has it.
+    pub fn method_not_allowed(allowed: &'static str) -> Self {
+        let detail = format!("This call is made with {allowed}.");
+        let problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+        Self { header: Some(("allow", allowed)), ..problem }
+    }
+
+    /// S3 asks for a pause.
+    pub fn too_many_requests() -> Self {
+        let detail = "There are more requests than can be answered. Try again in a few seconds.";
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
+        Self { header: Some(("retry-after", "5")), ..problem }
+    }
+
+    /// Something of ours failed at `what`: told in the log in full, in the answer not at all.
+    pub fn failed(what: &str, error: impl Error) -> Self {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        tracing::error!(error = text, "could not {what}");
+        Self::internal()
     }
 
     pub fn no_such_route() -> Self {

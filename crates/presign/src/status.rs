@@ -45,9 +45,9 @@ pub async fn tell(
     objects: &Objects,
     request: &Request,
     key: &str,
-    sub: &str,
+    owner: &str,
 ) -> Result<Answer, Problem> {
-    let upload = UploadKey::parse(key).filter(|upload| upload.is_owned_by(&config.key_secrets, sub));
+    let upload = UploadKey::parse(key).filter(|upload| upload.is_owned_by(&config.key_secrets, owner));
     let upload = upload.ok_or_else(Problem::no_such_upload)?;
     let manifest_key = upload.source().manifest();
     let (manifest, source) =

@@ -12,10 +12,11 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-use crate::Answer;
 use crate::config::Config;
-use crate::objects::{Objects, Terms};
+use crate::objects::{Length, Means, Objects, Terms, With};
+use crate::policy::Fields;
 use crate::problem::Problem;
+use crate::{Answer, Counted};
 
 const MAX_BODY_BYTES: usize = 10 * 1024;
 const FIELDS: [&str; 6] =
@@ -23,12 +24,26 @@ const FIELDS: [&str; 6] =
 
 /// What the caller asked for, checked.
 struct Wish {
-    media_type: MediaType,
-    content_length: Option<u64>,
-    checksum_sha256: Option<String>,
+    method: Method,
+    terms: Terms,
     article_id: Option<ArticleId>,
     /// Nothing was asked for: the plainest URL, for clients that send a content type and no more.
     plain: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Put,
+    Post,
+}
+
+impl Method {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Put => "PUT",
+            Self::Post => "POST",
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -36,7 +51,10 @@ struct Wish {
 struct UploadUrl<'a> {
     method: &'static str,
     upload_url: String,
-    headers: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<Fields>,
     key: &'a str,
     article_id: &'a str,
     expires_in: u64,
@@ -50,41 +68,40 @@ pub async fn issue(
     objects: &Objects,
     request: &Request,
     base: &str,
-    sub: &str,
+    owner: &str,
 ) -> Result<Answer, Problem> {
     let wish = Wish::parse(request.body().as_ref(), config.max_source_bytes)?;
-    let uuid = Uuid::now_v7();
-    let article_id = match wish.article_id {
+    let Wish { method, terms, article_id, plain } = wish;
+    let article_id = match article_id {
         Some(article_id) => article_id,
         None => ArticleId::parse(&Uuid::now_v7().to_string()).ok_or_else(Problem::internal)?,
     };
-    let key = UploadKey::issue(config.layout, &config.key_secrets, sub, article_id, uuid, wish.media_type)
-        .ok_or_else(Problem::internal)?;
-    let terms = Terms {
-        media_type: wish.media_type,
-        content_length: wish.content_length,
-        checksum_sha256: wish.checksum_sha256,
-        write_once: !wish.plain,
+    let (layout, secrets) = (config.layout, &config.key_secrets);
+    let key = UploadKey::issue(layout, secrets, owner, article_id, Uuid::now_v7(), terms.media_type);
+    let key = key.ok_or_else(Problem::internal)?;
+    let means = match method {
+        Method::Put => Means::Put { write_once: !plain },
+        Method::Post => Means::Post,
     };
-    // Counted from before the signature and in whole seconds, as S3 counts, so that what we promise
-    // ends no later than what S3 grants.
-    let now_s = Timestamp::now().as_second();
-    let expires_at = Timestamp::from_second(now_s).map_err(|_| Problem::internal())? + config.url_expiry;
-    let signed = objects.presign_put(key.source(), terms, config.url_expiry).await?;
-    Ok(Answer::json(
-        StatusCode::OK,
-        &UploadUrl {
-            method: "PUT",
-            upload_url: signed.url,
-            headers: signed.headers,
-            key: key.source().as_str(),
-            article_id: key.article_id().as_str(),
-            expires_in: config.url_expiry.as_secs(),
-            expires_at,
-            status_url: status_url(request.uri(), base, key.source().as_str()),
-            max_bytes: config.max_source_bytes,
-        },
-    ))
+    let signed = objects.sign_upload(key.source(), means, &terms, config.url_expiry).await?;
+    let (headers, fields) = match signed.with {
+        With::Headers(headers) => (Some(headers), None),
+        With::Fields(fields) => (None, Some(fields)),
+    };
+    let told = UploadUrl {
+        method: method.name(),
+        upload_url: signed.url,
+        headers,
+        fields,
+        key: key.source().as_str(),
+        article_id: key.article_id().as_str(),
+        expires_in: signed.expires_in.as_secs(),
+        expires_at: signed.expires_at,
+        status_url: status_url(request.uri(), base, key.source().as_str()),
+        max_bytes: config.max_source_bytes,
+    };
+    let counted = Counted::Issued { method: method.name(), content_type: terms.media_type.content_type() };
+    Ok(Answer { counted, ..Answer::json(StatusCode::OK, &told) })
 }
 
 /// Beside this call, wherever the gateway has put it. Issued keys need no encoding.
@@ -101,17 +118,17 @@ impl Wish {
         if let Some(unknown) = fields.keys().find(|name| !FIELDS.contains(&name.as_str())) {
             return Err(Problem::unknown_field(unknown, &FIELDS));
         }
-        match text(&fields, "method")? {
-            None | Some("PUT") => {}
-            Some(_) => return Err(Problem::invalid_field("method", "`PUT`")),
-        }
-        Ok(Self {
+        let method = match text(&fields, "method")? {
+            None | Some("PUT") => Method::Put,
+            Some("POST") => Method::Post,
+            Some(_) => return Err(Problem::invalid_field("method", "`PUT` or `POST`")),
+        };
+        let terms = Terms {
             media_type: media_type(&fields)?,
-            content_length: content_length(&fields, max_source_bytes)?,
+            length: length(&fields, max_source_bytes)?,
             checksum_sha256: checksum(&fields)?,
-            article_id: article_id(&fields)?,
-            plain: fields.is_empty(),
-        })
+        };
+        Ok(Self { method, terms, article_id: article_id(&fields)?, plain: fields.is_empty() })
     }
 }
 
@@ -149,13 +166,13 @@ fn media_type(fields: &Map<String, Value>) -> Result<MediaType, Problem> {
     }
 }
 
-fn content_length(fields: &Map<String, Value>, max_bytes: u64) -> Result<Option<u64>, Problem> {
-    let Some(value) = fields.get("contentLength") else { return Ok(None) };
+fn length(fields: &Map<String, Value>, max_bytes: u64) -> Result<Length, Problem> {
+    let Some(value) = fields.get("contentLength") else { return Ok(Length::UpTo(max_bytes)) };
     match value.as_u64() {
         Some(bytes) if bytes > max_bytes => {
             Err(Problem::too_large(Some("contentLength"), "The file", bytes, max_bytes))
         }
-        Some(bytes) if bytes > 0 => Ok(Some(bytes)),
+        Some(bytes) if bytes > 0 => Ok(Length::Exactly(bytes)),
         _ => Err(Problem::invalid_field("contentLength", "a whole number of bytes, at least 1")),
     }
 }
@@ -189,13 +206,13 @@ mod tests {
         for body in ["", " ", "{}"] {
             let wish = Wish::parse(body.as_bytes(), 1000).ok().unwrap();
             assert!(wish.plain);
-            assert_eq!(wish.media_type, MediaType::Jpeg);
+            assert_eq!((wish.method, wish.terms.media_type), (Method::Put, MediaType::Jpeg));
         }
     }
 
     #[test]
     fn the_type_is_told_or_guessed_from_the_file_name() {
-        let media_type = |body: &str| Wish::parse(body.as_bytes(), 1000).ok().unwrap().media_type;
+        let media_type = |body: &str| Wish::parse(body.as_bytes(), 1000).ok().unwrap().terms.media_type;
         assert_eq!(media_type(r#"{"contentType":"image/webp","fileName":"a.png"}"#), MediaType::Webp);
         assert_eq!(media_type(r#"{"fileName":"a.PNG"}"#), MediaType::Png);
         assert_eq!(media_type(r#"{"contentLength":5}"#), MediaType::Jpeg);
@@ -222,6 +239,8 @@ mod tests {
         assert_eq!(code(r#"{"checksumSha256":"AAAA"}"#), ("invalid_field", field("checksumSha256")));
         assert_eq!(code(r#"{"articleId":"raw"}"#), ("invalid_field", field("articleId")));
         assert_eq!(code(r#"{"articleId":"../x"}"#), ("invalid_field", field("articleId")));
-        assert!(Wish::parse(br#"{"contentLength":1000}"#, 1000).is_ok());
+        let length = |body: &[u8]| Wish::parse(body, 1000).ok().unwrap().terms.length;
+        assert_eq!(length(br#"{"contentLength":1000}"#), Length::Exactly(1000));
+        assert_eq!(length(br#"{"method":"POST"}"#), Length::UpTo(1000));
     }
 }

@@ -7,11 +7,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
 use axum::http::Uri;
-use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HOST, RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HOST, RETRY_AFTER};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::http::{HeaderMap, Response, StatusCode};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -156,12 +154,7 @@ fn headers(headers: &HeaderMap) -> Map<String, Value> {
 
 fn to_browser(answer: lambda_http::Response<lambda_http::Body>) -> Response<Body> {
     let (parts, body) = answer.into_parts();
-    let unauthorized = parts.status == StatusCode::UNAUTHORIZED;
-    let mut response = Response::from_parts(parts, Body::from(body.to_vec()));
-    if unauthorized {
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
-    response
+    Response::from_parts(parts, Body::from(body.to_vec()))
 }
 
 fn message(status: StatusCode, text: &str) -> Response<Body> {

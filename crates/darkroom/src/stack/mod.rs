@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use contract::{KeySecrets, Layout, Limits, MediaType, Recipe};
 use presign::Presign;
 use tokio::net::TcpListener;
@@ -103,7 +103,7 @@ impl Stack {
         let tokens = Arc::new(Tokens::new(&secrets));
         let client = client(&s3_url);
         let worker = Worker::new(worker_config(&options), client.clone());
-        let presign = Presign::new(presign_config(&options, &secrets)?, client.clone());
+        let presign = presign(&options, &secrets, client.clone())?;
 
         let (mut event_source, mut servers) = (Part::new(), Part::new());
         let site = page::Config {
@@ -191,9 +191,9 @@ fn worker_config(options: &Options) -> worker::Config {
     }
 }
 
-fn presign_config(options: &Options, secrets: &Secrets) -> anyhow::Result<presign::Config> {
+fn presign(options: &Options, secrets: &Secrets, client: aws_sdk_s3::Client) -> anyhow::Result<Presign> {
     let key_secret = secrets.key_secret.clone();
-    Ok(presign::Config {
+    let config = presign::Config {
         bucket: BUCKET.to_owned(),
         key_secrets: KeySecrets::from_settings(&move |name| {
             (name == KeySecrets::CURRENT.name).then(|| key_secret.clone())
@@ -201,7 +201,13 @@ fn presign_config(options: &Options, secrets: &Secrets) -> anyhow::Result<presig
         layout: options.layout,
         max_source_bytes: options.limits.max_source_bytes,
         url_expiry: options.url_expiry,
-    })
+        // The gateway verifies tokens, answers preflights and knows nobody without a token.
+        tokens: None,
+        allow_anonymous: false,
+        allowed_origins: None,
+        service: "presign".to_owned(),
+    };
+    Ok(Presign::new(config, client, SharedCredentialsProvider::new(credentials())))
 }
 
 /// A client of the local S3, as the functions on AWS have one of the real S3.
@@ -210,10 +216,14 @@ pub fn client(s3_url: &str) -> aws_sdk_s3::Client {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static(REGION))
         .endpoint_url(s3_url)
-        .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "darkroom dev"))
+        .credentials_provider(credentials())
         .force_path_style(true)
         .build();
     aws_sdk_s3::Client::from_conf(config)
+}
+
+fn credentials() -> Credentials {
+    Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "darkroom dev")
 }
 
 async fn listen(port: u16) -> anyhow::Result<[TcpListener; 3]> {

@@ -1,0 +1,119 @@
+//! The form of a POST upload: a policy that says what S3 may take, and its signature. The SDK has none.
+//! Owns both, byte for byte as boto3 makes them (`tests/interop` compares); never decides the terms.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-UsingHTTPPOST.html>
+
+use std::collections::BTreeMap;
+use std::io;
+
+use aws_sdk_s3::config::Credentials;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::ser::Formatter;
+use serde_json::{Serializer, Value, json};
+use sha2::Sha256;
+
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+/// Both in UTC.
+const DATE_TIME: &str = "%Y%m%dT%H%M%SZ";
+const EXPIRATION: &str = "%Y-%m-%dT%H:%M:%SZ";
+
+/// What a form may do: put one object, of one type, with a length within the range.
+pub struct Terms<'a> {
+    pub bucket: &'a str,
+    pub region: &'a str,
+    pub key: &'a str,
+    pub content_type: &'a str,
+    /// Least and most bytes.
+    pub length_range: [u64; 2],
+    /// Base64.
+    pub checksum_sha256: Option<&'a str>,
+    pub signed_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// The fields of the form, by name; the file comes after them.
+pub type Fields = BTreeMap<&'static str, String>;
+
+pub fn sign(terms: &Terms, credentials: &Credentials) -> Fields {
+    let date_time = terms.signed_at.strftime(DATE_TIME).to_string();
+    let date = &date_time[..8];
+    let scope = format!("{date}/{}/s3/aws4_request", terms.region);
+    let mut conditioned = vec![("Content-Type", terms.content_type.to_owned())];
+    conditioned.push(("success_action_status", "201".to_owned()));
+    if let Some(checksum) = terms.checksum_sha256 {
+        conditioned.push(("x-amz-checksum-algorithm", "SHA256".to_owned()));
+        conditioned.push(("x-amz-checksum-sha256", checksum.to_owned()));
+    }
+    let mut signing = vec![("key", terms.key.to_owned()), ("x-amz-algorithm", ALGORITHM.to_owned())];
+    signing.push(("x-amz-credential", format!("{}/{scope}", credentials.access_key_id())));
+    signing.push(("x-amz-date", date_time.clone()));
+    if let Some(token) = credentials.session_token() {
+        signing.push(("x-amz-security-token", token.to_owned()));
+    }
+
+    let exactly = |fields: &[(&'static str, String)]| {
+        fields.iter().map(|(name, value)| json!({ *name: value })).collect::<Vec<_>>()
+    };
+    let [least, most] = terms.length_range;
+    let conditions = [
+        exactly(&conditioned),
+        vec![json!(["content-length-range", least, most]), json!({ "bucket": terms.bucket })],
+        exactly(&signing),
+    ]
+    .concat();
+    let policy = encoded(terms.expires_at, &conditions);
+    let signature = signature(credentials.secret_access_key(), date, terms.region, &policy);
+
+    let mut fields: Fields = conditioned.into_iter().chain(signing).collect();
+    fields.insert("policy", policy);
+    fields.insert("x-amz-signature", signature);
+    fields
+}
+
+#[derive(Serialize)]
+struct Policy<'a> {
+    expiration: String,
+    conditions: &'a [Value],
+}
+
+fn encoded(expires_at: Timestamp, conditions: &[Value]) -> String {
+    let policy = Policy { expiration: expires_at.strftime(EXPIRATION).to_string(), conditions };
+    let mut json = Vec::new();
+    // Into memory, and with nothing in it that JSON cannot say: this never fails.
+    let _ = policy.serialize(&mut Serializer::with_formatter(&mut json, AsPython));
+    STANDARD.encode(json)
+}
+
+fn signature(secret: &str, date: &str, region: &str, policy: &str) -> String {
+    let steps = [date, region, "s3", "aws4_request", policy];
+    let key = format!("AWS4{secret}").into_bytes();
+    let mac = steps.iter().fold(key, |key, step| hmac_sha256(&key, step.as_bytes()));
+    mac.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn hmac_sha256(key: &[u8], data: &[u8]) -> Vec<u8> {
+    // HMAC takes keys of any length: this never fails.
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).unwrap_or_else(|_| unreachable!());
+    mac.update(data);
+    mac.finalize().into_bytes().to_vec()
+}
+
+/// A space after each comma and colon, so that signatures can be compared with boto3's.
+struct AsPython;
+
+impl Formatter for AsPython {
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b": ")
+    }
+}

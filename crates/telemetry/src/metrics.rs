@@ -1,0 +1,69 @@
+//! Metrics in CloudWatch's embedded format: one JSON object, from whose root CloudWatch takes numbers and
+//! dimensions, and in which everything else can be searched.
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+
+use serde_json::{Map, Value, json};
+
+/// The target of events that are metrics.
+pub const TARGET: &str = "metrics";
+
+const NAMESPACE: &str = "Darkroom";
+
+/// CloudWatch's name for what a number counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    Count,
+    Milliseconds,
+}
+
+/// What one request has to tell.
+#[derive(Debug)]
+pub struct Metrics {
+    timestamp_ms: u64,
+    directives: Vec<Value>,
+    members: Map<String, Value>,
+}
+
+impl Metrics {
+    /// `timestamp_ms` of the Unix epoch.
+    pub fn new(timestamp_ms: u64) -> Self {
+        Self { timestamp_ms, directives: Vec::new(), members: Map::new() }
+    }
+
+    /// Something to search for, by which nothing is counted: anything may be in it.
+    #[must_use]
+    pub fn property(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// A number, counted apart for each combination of its dimensions: every one costs, so their values
+    /// must be few.
+    #[must_use]
+    pub fn metric(
+        mut self,
+        dimensions: &[(&str, &str)],
+        name: &str,
+        unit: Unit,
+        value: impl Into<Value>,
+    ) -> Self {
+        let names: Vec<_> = dimensions.iter().map(|(name, _)| *name).collect();
+        self.directives.push(json!({
+            "Namespace": NAMESPACE,
+            "Dimensions": [names],
+            "Metrics": [{ "Name": name, "Unit": format!("{unit:?}") }],
+        }));
+        for (name, value) in dimensions {
+            self = self.property(name, *value);
+        }
+        self.property(name, value)
+    }
+
+    /// Writes the line.
+    pub fn emit(mut self) {
+        let head = json!({ "Timestamp": self.timestamp_ms, "CloudWatchMetrics": self.directives });
+        self.members.insert("_aws".to_owned(), head);
+        let document = Value::Object(self.members);
+        tracing::info!(target: TARGET, %document);
+    }
+}
