@@ -3,12 +3,13 @@
 //! never touches the project's own state.
 
 mod fuzz;
+mod interop;
 mod tools;
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 
-use tools::Avif;
+use tools::{Avif, Purpose};
 
 const USAGE: &str = "\
 cargo xtask dev  [--no-install] [ARGS]  run everything on this machine; ARGS go to `darkroom dev`
@@ -16,6 +17,8 @@ cargo xtask test [--no-install] [ARGS]  run every test; ARGS go to the test runn
 cargo xtask ci   [--no-install]         what CI runs besides the tests: format, lints, docs, walls, licences
 cargo xtask fuzz [--no-install] [TARGET...] [--seconds N] [--replay]
                                         fuzz each target for N seconds (20); --replay runs known inputs only
+cargo xtask interop [--no-install]      clients that others wrote (boto3, requests, fetch, Uppy, a browser, a checker
+                                        of the OpenAPI document) against the running stack
 
 --no-install  only say which system tools are missing; install nothing";
 
@@ -31,12 +34,17 @@ fn main() -> ExitCode {
 
 fn run(args: Vec<String>) -> Result<(), String> {
     let Some((task, flags)) = args.split_first() else { return Err(format!("which task?\n\n{USAGE}")) };
-    let is_fuzz = task == "fuzz";
+    let purpose = match task.as_str() {
+        "fuzz" => Purpose::Fuzz,
+        "interop" => Purpose::Interop,
+        _ => Purpose::Build,
+    };
     let task: fn(&[&str], &[String]) -> Result<(), String> = match task.as_str() {
         "dev" => dev,
         "test" => test,
         "ci" => ci,
         "fuzz" => |_, args| fuzz::fuzz(args),
+        "interop" => interop::interop,
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             return Ok(());
@@ -45,7 +53,7 @@ fn run(args: Vec<String>) -> Result<(), String> {
     };
     let (ours, theirs): (Vec<String>, Vec<String>) =
         flags.iter().cloned().partition(|arg| arg == "--no-install");
-    let features = match tools::provide(ours.is_empty(), is_fuzz)? {
+    let features = match tools::provide(ours.is_empty(), purpose)? {
         Avif::CanBeBuilt => &["--features", "darkroom/avif"][..],
         Avif::LacksTools => &[],
     };
@@ -65,10 +73,12 @@ fn test(features: &[&str], args: &[String]) -> Result<(), String> {
     cargo(&[runner, &["--workspace"], features], args)
 }
 
+fn no_more(task: &str, args: &[String]) -> Result<(), String> {
+    args.first().map_or(Ok(()), |arg| Err(format!("`{task}` takes no `{arg}`\n\n{USAGE}")))
+}
+
 fn ci(features: &[&str], args: &[String]) -> Result<(), String> {
-    if let Some(arg) = args.first() {
-        return Err(format!("`ci` takes no `{arg}`\n\n{USAGE}"));
-    }
+    no_more("ci", args)?;
     let strict = &["--", "--deny", "warnings"];
     cargo(&[&["fmt", "--all", "--check"]], &[])?;
     cargo(&[&["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]], &[])?;

@@ -1,11 +1,14 @@
 //! The system tools that make a build whole: which are there, what a missing one costs, and how this
 //! system's package manager installs it. Says what it does before it does it.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 struct Tool {
     /// Commands of which one must answer.
     programs: &'static [&'static str],
+    /// What they are asked.
+    asked: &'static str,
     name: &'static str,
     package: &'static str,
     /// Where Debian calls it otherwise.
@@ -18,6 +21,7 @@ struct Tool {
 const TOOLS: [Tool; 3] = [
     Tool {
         programs: &["cc", "gcc", "clang"],
+        asked: "--version",
         name: "a C compiler",
         package: "gcc",
         debian_package: "build-essential",
@@ -26,6 +30,7 @@ const TOOLS: [Tool; 3] = [
     },
     Tool {
         programs: &["cmake"],
+        asked: "--version",
         name: "cmake",
         package: "cmake",
         debian_package: "cmake",
@@ -34,6 +39,7 @@ const TOOLS: [Tool; 3] = [
     },
     Tool {
         programs: &["nasm"],
+        asked: "--version",
         name: "nasm",
         package: "nasm",
         debian_package: "nasm",
@@ -43,14 +49,82 @@ const TOOLS: [Tool; 3] = [
 ];
 
 /// Of `cargo xtask fuzz` alone: gcc's sanitizers and coverage are not those of LLVM, which rustc has.
-const FUZZ_TOOL: Tool = Tool {
+static FUZZ_TOOL: Tool = Tool {
     programs: &["clang"],
+    asked: "--version",
     name: "clang",
     package: "clang",
     debian_package: "clang",
     without: "the C codecs cannot be watched by the fuzzers",
     needed: true,
 };
+
+/// What runs the clients of `cargo xtask interop`.
+static CLIENT_TOOLS: [Tool; 4] = [
+    Tool {
+        programs: &["python3"],
+        asked: "-cimport ensurepip, venv",
+        name: "Python with venv",
+        package: "python3",
+        debian_package: "python3-venv",
+        without: "boto3, requests and schemathesis cannot be tried",
+        needed: true,
+    },
+    Tool {
+        programs: &["node"],
+        asked: "--version",
+        name: "Node.js",
+        package: "nodejs",
+        debian_package: "nodejs",
+        without: "its `fetch` cannot be tried",
+        needed: true,
+    },
+    Tool {
+        programs: &["npm"],
+        asked: "--version",
+        name: "npm",
+        package: "npm",
+        debian_package: "npm",
+        without: "Uppy cannot be installed",
+        needed: true,
+    },
+    Tool {
+        programs: &CHROMIUM,
+        asked: "--version",
+        name: "Chromium",
+        package: "chromium",
+        debian_package: "chromium",
+        without: "no browser can be tried",
+        needed: true,
+    },
+];
+
+const CHROMIUM: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+/// What is to be done, as far as it needs tools.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Build,
+    Fuzz,
+    Interop,
+}
+
+impl Purpose {
+    fn tools(self) -> &'static [Tool] {
+        match self {
+            Self::Build => &[],
+            Self::Fuzz => std::slice::from_ref(&FUZZ_TOOL),
+            Self::Interop => &CLIENT_TOOLS,
+        }
+    }
+}
+
+/// Where the browser is.
+pub fn chromium() -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH")?;
+    let all = || std::env::split_paths(&folders);
+    CHROMIUM.into_iter().find_map(|name| all().map(|folder| folder.join(name)).find(|path| path.is_file()))
+}
 
 /// Crates whose build looks for a tool once, and is not told when it has come.
 const LOOK_AGAIN: [&str; 1] = ["mozjpeg-sys"];
@@ -62,9 +136,9 @@ pub enum Avif {
     LacksTools,
 }
 
-/// Finds what is missing and, where allowed, installs it; with what fuzzing needs besides.
-pub fn provide(install: bool, fuzz: bool) -> Result<Avif, String> {
-    let wanted = TOOLS.iter().chain(fuzz.then_some(&FUZZ_TOOL));
+/// Finds what is missing and, where allowed, installs it.
+pub fn provide(install: bool, purpose: Purpose) -> Result<Avif, String> {
+    let wanted = TOOLS.iter().chain(purpose.tools());
     let missing: Vec<&Tool> = wanted.filter(|tool| !tool.is_there()).collect();
     if missing.is_empty() {
         return Ok(Avif::CanBeBuilt);
@@ -87,7 +161,7 @@ pub fn provide(install: bool, fuzz: bool) -> Result<Avif, String> {
 
 impl Tool {
     fn is_there(&self) -> bool {
-        self.programs.iter().any(|program| answers(program, "--version"))
+        self.programs.iter().any(|program| answers(program, self.asked))
     }
 }
 

@@ -117,3 +117,38 @@ impl Formatter for AsPython {
         writer.write_all(b": ")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `tests/interop/golden.py` has written these.
+    const BOTO3: &str = include_str!("../../../fixtures/interop/post_policies.json");
+
+    #[test]
+    fn fields_policy_and_signature_are_boto3s_for_the_same_inputs_and_clock() {
+        let cases: Vec<Value> = serde_json::from_str(BOTO3).unwrap();
+        assert!(cases.iter().any(|case| case["given"].get("sessionToken").is_some()));
+        for case in &cases {
+            let given = &case["given"];
+            let text = |name: &str| given[name].as_str();
+            let number = |value: &Value| value.as_u64().unwrap();
+            let signed_at: Timestamp = text("signedAt").unwrap().parse().unwrap();
+            let terms = Terms {
+                bucket: text("bucket").unwrap(),
+                region: text("region").unwrap(),
+                key: text("key").unwrap(),
+                content_type: text("contentType").unwrap(),
+                length_range: [0, 1].map(|end| number(&given["lengthRange"][end])),
+                checksum_sha256: text("checksumSha256"),
+                signed_at,
+                expires_at: signed_at + std::time::Duration::from_secs(number(&given["expiresIn"])),
+            };
+            let secret = text("secretAccessKey").unwrap();
+            let token = text("sessionToken").map(str::to_owned);
+            let credentials =
+                Credentials::new(text("accessKeyId").unwrap(), secret, token, None, "boto3's inputs");
+            assert_eq!(serde_json::to_value(sign(&terms, &credentials)).unwrap(), case["fields"]);
+        }
+    }
+}

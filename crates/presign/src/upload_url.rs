@@ -136,7 +136,7 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
     if body.len() > MAX_BODY_BYTES {
         return Err(Problem::too_large(None, "The request", body.len() as u64, MAX_BODY_BYTES as u64));
     }
-    if body.trim_ascii().is_empty() {
+    if body.is_empty() {
         return Ok(Map::new());
     }
     match serde_json::from_slice(body) {
@@ -168,13 +168,21 @@ fn media_type(fields: &Map<String, Value>) -> Result<MediaType, Problem> {
 
 fn length(fields: &Map<String, Value>, max_bytes: u64) -> Result<Length, Problem> {
     let Some(value) = fields.get("contentLength") else { return Ok(Length::UpTo(max_bytes)) };
-    match value.as_u64() {
+    match whole(value) {
         Some(bytes) if bytes > max_bytes => {
             Err(Problem::too_large(Some("contentLength"), "The file", bytes, max_bytes))
         }
         Some(bytes) if bytes > 0 => Ok(Length::Exactly(bytes)),
         _ => Err(Problem::invalid_field("contentLength", "a whole number of bytes, at least 1")),
     }
+}
+
+/// Some write whole numbers with a point, and to JSON `7.0` is one.
+fn whole(value: &Value) -> Option<u64> {
+    const LARGEST: f64 = 9_007_199_254_740_991.0; // beyond it, neighbours look alike
+    let pointed =
+        || value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..=LARGEST).contains(number));
+    value.as_u64().or_else(|| pointed().map(|number| number as u64))
 }
 
 fn checksum(fields: &Map<String, Value>) -> Result<Option<String>, Problem> {
@@ -203,7 +211,7 @@ mod tests {
 
     #[test]
     fn an_empty_body_is_the_plainest_wish() {
-        for body in ["", " ", "{}"] {
+        for body in ["", "{}", " { } "] {
             let wish = Wish::parse(body.as_bytes(), 1000).ok().unwrap();
             assert!(wish.plain);
             assert_eq!((wish.method, wish.terms.media_type), (Method::Put, MediaType::Jpeg));
@@ -222,6 +230,7 @@ mod tests {
     fn every_bad_field_is_refused_by_its_name() {
         let field = |name: &str| Some(name.to_owned());
         assert_eq!(code("{"), ("invalid_json", None));
+        assert_eq!(code(" "), ("invalid_json", None));
         assert_eq!(code("[]"), ("invalid_json", None));
         assert_eq!(code("null"), ("invalid_json", None));
         assert_eq!(code(&"[".repeat(5000)), ("invalid_json", None));
@@ -241,6 +250,7 @@ mod tests {
         assert_eq!(code(r#"{"articleId":"../x"}"#), ("invalid_field", field("articleId")));
         let length = |body: &[u8]| Wish::parse(body, 1000).ok().unwrap().terms.length;
         assert_eq!(length(br#"{"contentLength":1000}"#), Length::Exactly(1000));
+        assert_eq!(length(br#"{"contentLength":7.0}"#), Length::Exactly(7));
         assert_eq!(length(br#"{"method":"POST"}"#), Length::UpTo(1000));
     }
 }

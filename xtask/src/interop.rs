@@ -1,0 +1,85 @@
+//! `cargo xtask interop`: starts the stack and lets clients loose on it that nobody here wrote. What they do
+//! is in `tests/interop`; where they are installed is beside the build.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command};
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::{cargo, command, no_more, tools};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+const CLIENTS: &str = "tests/interop";
+/// A virtual environment of Python.
+const PYTHON: &str = "target/interop";
+/// The stack takes three ports from one of these on.
+const FIRST_PORT: u16 = 18_787;
+const START_TRIES: u32 = 100;
+
+pub fn interop(features: &[&str], args: &[String]) -> Result<(), String> {
+    no_more("interop", args)?;
+    std::env::set_current_dir(ROOT).map_err(|error| format!("{ROOT}: {error}"))?;
+    install()?;
+    cargo(&[&["build", "--package", "darkroom"], features], &[])?;
+    let stack = Stack::start()?;
+    let chromium = tools::chromium().ok_or("there is no Chromium")?;
+    let chromium = chromium.to_string_lossy();
+    let env =
+        [("DARKROOM_API", stack.url.as_str()), ("CHROMIUM", &*chromium), ("PYTHONDONTWRITEBYTECODE", "1")];
+    command(&in_python("python"), &["-m", "pytest", "-p", "no:cacheprovider", CLIENTS], &env)?;
+    command("node", &[&format!("{CLIENTS}/clients.mjs")], &env)
+}
+
+fn install() -> Result<(), String> {
+    if !Path::new(&in_python("python")).exists() {
+        command("python3", &["-m", "venv", PYTHON], &[])?;
+    }
+    let requirements = format!("{CLIENTS}/requirements.txt");
+    let pip =
+        ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", &requirements];
+    command(&in_python("python"), &pip, &[])?;
+    command("npm", &["ci", "--prefix", CLIENTS, "--no-audit", "--no-fund"], &[])
+}
+
+fn in_python(program: &str) -> String {
+    format!("{PYTHON}/bin/{program}")
+}
+
+/// A stack in memory. It ends with this value.
+struct Stack {
+    process: Child,
+    url: String,
+}
+
+impl Stack {
+    fn start() -> Result<Self, String> {
+        let port = free_port().ok_or("there are no three free ports in a row")?;
+        let target =
+            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), std::path::PathBuf::from);
+        let program = target.join("debug/darkroom");
+        let mut dev = Command::new(&program);
+        dev.args(["dev", "--memory", "--port", &port.to_string()]).env("RUST_LOG", "warn");
+        let process = dev.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
+        let stack = Self { process, url: format!("http://127.0.0.1:{port}") };
+        for _ in 0..START_TRIES {
+            if TcpStream::connect(("127.0.0.1", port + 2)).is_ok() {
+                return Ok(stack);
+            }
+            sleep(Duration::from_millis(100));
+        }
+        Err("the stack does not start".to_owned())
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn free_port() -> Option<u16> {
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    (FIRST_PORT..FIRST_PORT + 300).step_by(3).find(|port| (*port..port + 3).all(is_free))
+}
