@@ -339,6 +339,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn where_s3_asks_for_a_pause_so_do_we() {
+        let slow = axum::Router::new()
+            .fallback(|| async { (axum::http::StatusCode::SERVICE_UNAVAILABLE, "SlowDown") });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(axum::serve(listener, slow).into_future());
+        let objects = objects(|config| {
+            let credentials = Credentials::new("key", "secret", None, None, "test");
+            let config = config.endpoint_url(url).force_path_style(true).credentials_provider(credentials);
+            config.retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled())
+        });
+        let problem = objects.delete(&SourceKey::parse("raw/a.jpg").unwrap()).await.unwrap_err();
+        assert_eq!((problem.code, problem.header), ("too_many_requests", Some(("retry-after", "5"))));
+    }
+
+    #[tokio::test]
     async fn temporary_credentials_are_in_the_url_and_in_policy_and_fields() {
         let put = signed(&objects(|config| config), Means::Put { write_once: true }).await.unwrap();
         assert!(put.url.contains("X-Amz-Security-Token=token"));

@@ -1,0 +1,112 @@
+//! The real binary, under Lambda's Runtime API: what it answers there, and what it leaves in the log.
+
+use std::time::Duration;
+
+use runtime_api::Function;
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+
+const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.c2VjcmV0LWNsYWltcw.c2VjcmV0LXNpZ25hdHVyZQ";
+
+fn command(settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_darkroom-presign"));
+    command.env_clear().envs([
+        ("BUCKET", "photos"),
+        ("KEY_SECRET", "0123456789abcdef0123456789abcdef"),
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "secret-access-key"),
+        ("AWS_SESSION_TOKEN", "secret-session-token"),
+    ]);
+    command.envs(settings.iter().copied());
+    command
+}
+
+fn event(method: &str, path: &str, body: &Value) -> Vec<u8> {
+    let event = json!({"version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
+        "headers": {"host": "api.example", "authorization": format!("Bearer {TOKEN}")},
+        "isBase64Encoded": false, "body": body.to_string(),
+        "requestContext": {"accountId": "1", "apiId": "a", "domainName": "api.example", "domainPrefix": "api",
+            "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "x"},
+            "requestId": "r", "routeKey": "$default", "stage": "$default",
+            "time": "22/Nov/2026:05:00:00 +0000", "timeEpoch": 1_795_323_600_000_u64,
+            "authorizer": {"jwt": {"claims": {"sub": "ann"}, "scopes": null}}}});
+    event.to_string().into_bytes()
+}
+
+/// What was answered, and what was written to standard output until then.
+async fn run(settings: &[(&str, &str)], events: &[Vec<u8>]) -> (Vec<Value>, String) {
+    let mut function = Function::start(command(settings), Duration::from_secs(10)).await.unwrap();
+    let mut answers = Vec::new();
+    for event in events {
+        let answer = function.invoke(event.clone()).await.unwrap().result.unwrap();
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        let body = answer["body"].as_str().unwrap();
+        answers.push(serde_json::from_str(body).unwrap());
+    }
+    function.process.start_kill().unwrap();
+    let mut log = String::new();
+    function.process.stdout.take().unwrap().read_to_string(&mut log).await.unwrap();
+    (answers, log)
+}
+
+#[tokio::test]
+async fn a_grant_made_inside_lambda_names_no_header_that_is_not_signed() {
+    let wish = json!({"contentType": "image/png", "contentLength": 7});
+    let (answers, _) = run(&[], &[event("POST", "/upload-url", &wish)]).await;
+    assert_eq!(answers[0]["headers"], json!({"Content-Type": "image/png", "If-None-Match": "*"}));
+    let url = answers[0]["uploadUrl"].as_str().unwrap();
+    assert!(url.starts_with("https://photos.s3.eu-west-1.amazonaws.com/raw/articles/"), "{url}");
+    assert!(url.contains("X-Amz-SignedHeaders=content-length%3Bcontent-type%3Bhost%3Bif-none-match"));
+}
+
+#[tokio::test]
+async fn every_request_leaves_one_line_that_cloudwatch_counts_and_no_secret_at_the_highest_level() {
+    let events = [
+        event("POST", "/upload-url", &json!({"contentType": "image/png"})),
+        event("POST", "/upload-url", &json!({"method": "POST", "contentType": "image/avif"})),
+        event("POST", "/upload-url", &json!({"contentType": "image/tiff"})),
+        event("GET", "/uploads/raw/x.jpg", &Value::Null),
+    ];
+    let levels = [("AWS_LAMBDA_LOG_LEVEL", "TRACE"), ("RUST_LOG", "trace")];
+    let (answers, log) = run(&levels, &events).await;
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let counted: Vec<&Value> = lines.iter().filter(|line| line.get("_aws").is_some()).collect();
+    assert_eq!(counted.len(), events.len(), "{log}");
+    let told = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+    for line in &counted {
+        assert!(line["HandlerTime"].as_f64().is_some_and(|ms| ms > 0.0));
+        assert_eq!((told(line, "Service"), told(line, "requestId").len()), ("function".to_owned(), 36));
+        // Every dimension and every number that is announced is there.
+        for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
+            for name in directive["Dimensions"][0].as_array().unwrap() {
+                assert!(line[name.as_str().unwrap()].is_string(), "{line}");
+            }
+            assert!(line[directive["Metrics"][0]["Name"].as_str().unwrap()].is_number(), "{line}");
+        }
+    }
+    let issued = |line: &Value| (line["UrlsIssued"].as_u64(), told(line, "Method"), told(line, "Type"));
+    assert_eq!(issued(counted[0]), (Some(1), "PUT".to_owned(), "image/png".to_owned()));
+    assert_eq!(issued(counted[1]), (Some(1), "POST".to_owned(), "image/avif".to_owned()));
+    let refused = |line: &Value| (line["Refusals"].as_u64(), told(line, "Code"), told(line, "Route"));
+    assert_eq!(refused(counted[2]), (Some(1), "unsupported_type".to_owned(), "POST /upload-url".to_owned()));
+    assert_eq!(refused(counted[3]), (Some(1), "not_found".to_owned(), "GET /uploads/{key+}".to_owned()));
+
+    let signature = answers[0]["uploadUrl"].as_str().unwrap().split("X-Amz-Signature=").nth(1).unwrap();
+    let signature = &signature[..64];
+    let policy = answers[1]["fields"]["policy"].as_str().unwrap();
+    for secret in [signature, policy, TOKEN, "secret", "X-Amz", "0123456789abcdef0123456789abcdef"] {
+        assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_setting_ends_the_start_with_its_name_and_anonymous_access_is_told() {
+    let mut bad = command(&[("KEY_SECRET", "short")]);
+    let output = bad.env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1").output().await.unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && told.contains("KEY_SECRET: has 5 bytes"), "{told}");
+    let (_, log) = run(&[("ALLOW_ANONYMOUS", "true")], &[event("GET", "/uploads/x", &Value::Null)]).await;
+    assert!(log.lines().next().unwrap().contains("ALLOW_ANONYMOUS is set"), "{log}");
+}
