@@ -2,17 +2,15 @@
 //! is in `tests/interop`; where they are installed is beside the build.
 
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::{cargo, command, no_more, tools};
+use crate::python::python_with;
+use crate::{cargo, command, no_more, target_dir, tools};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const CLIENTS: &str = "tests/interop";
-/// A virtual environment of Python.
-const PYTHON: &str = "target/interop";
 /// The stack takes three ports from one of these on.
 const FIRST_PORT: u16 = 18_787;
 const START_TRIES: u32 = 100;
@@ -20,30 +18,16 @@ const START_TRIES: u32 = 100;
 pub fn interop(features: &[&str], args: &[String]) -> Result<(), String> {
     no_more("interop", args)?;
     std::env::set_current_dir(ROOT).map_err(|error| format!("{ROOT}: {error}"))?;
-    install()?;
+    let python = python_with("interop", &format!("{CLIENTS}/requirements.txt"))?;
+    command("npm", &["ci", "--prefix", CLIENTS, "--no-audit", "--no-fund"], &[])?;
     cargo(&[&["build", "--package", "darkroom"], features], &[])?;
     let stack = Stack::start()?;
     let chromium = tools::chromium().ok_or("there is no Chromium")?;
     let chromium = chromium.to_string_lossy();
     let env =
         [("DARKROOM_API", stack.url.as_str()), ("CHROMIUM", &*chromium), ("PYTHONDONTWRITEBYTECODE", "1")];
-    command(&in_python("python"), &["-m", "pytest", "-p", "no:cacheprovider", CLIENTS], &env)?;
+    command(&python, &["-m", "pytest", "-p", "no:cacheprovider", CLIENTS], &env)?;
     command("node", &[&format!("{CLIENTS}/clients.mjs")], &env)
-}
-
-fn install() -> Result<(), String> {
-    if !Path::new(&in_python("python")).exists() {
-        command("python3", &["-m", "venv", PYTHON], &[])?;
-    }
-    let requirements = format!("{CLIENTS}/requirements.txt");
-    let pip =
-        ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", &requirements];
-    command(&in_python("python"), &pip, &[])?;
-    command("npm", &["ci", "--prefix", CLIENTS, "--no-audit", "--no-fund"], &[])
-}
-
-fn in_python(program: &str) -> String {
-    format!("{PYTHON}/bin/{program}")
 }
 
 /// A stack in memory. It ends with this value.
@@ -55,9 +39,7 @@ struct Stack {
 impl Stack {
     fn start() -> Result<Self, String> {
         let port = free_port().ok_or("there are no three free ports in a row")?;
-        let target =
-            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), std::path::PathBuf::from);
-        let program = target.join("debug/darkroom");
+        let program = target_dir().join("debug/darkroom");
         let mut dev = Command::new(&program);
         dev.args(["dev", "--memory", "--port", &port.to_string()]).env("RUST_LOG", "warn");
         let process = dev.spawn().map_err(|error| format!("{}: {error}", program.display()))?;

@@ -2,11 +2,14 @@
 //! what is missing, then hands over to cargo. Has no dependencies, so that it builds in a second, and
 //! never touches the project's own state.
 
+mod bench;
 mod fuzz;
 mod interop;
+mod python;
 mod tools;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use tools::{Avif, Purpose};
@@ -17,6 +20,7 @@ cargo xtask test [--no-install] [ARGS]  run every test; ARGS go to the test runn
 cargo xtask ci   [--no-install]         what CI runs besides the tests: format, lints, docs, walls, licences
 cargo xtask fuzz [--no-install] [TARGET...] [--seconds N] [--replay]
                                         fuzz each target for N seconds (20); --replay runs known inputs only
+cargo xtask bench presign [--no-install]  the presign function beside one in Python with boto3
 cargo xtask interop [--no-install]      clients that others wrote (boto3, requests, fetch, Uppy, a browser, a checker
                                         of the OpenAPI document) against the running stack
 
@@ -37,6 +41,7 @@ fn run(args: Vec<String>) -> Result<(), String> {
     let purpose = match task.as_str() {
         "fuzz" => Purpose::Fuzz,
         "interop" => Purpose::Interop,
+        "bench" => Purpose::Bench,
         _ => Purpose::Build,
     };
     let task: fn(&[&str], &[String]) -> Result<(), String> = match task.as_str() {
@@ -45,6 +50,7 @@ fn run(args: Vec<String>) -> Result<(), String> {
         "ci" => ci,
         "fuzz" => |_, args| fuzz::fuzz(args),
         "interop" => interop::interop,
+        "bench" => bench::bench,
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             return Ok(());
@@ -129,6 +135,11 @@ fn walls() -> Result<(), String> {
 fn cargo(parts: &[&[&str]], more: &[String]) -> Result<(), String> {
     let all: Vec<&str> = parts.concat().into_iter().chain(more.iter().map(String::as_str)).collect();
     command("cargo", &all, &[])
+}
+
+/// Where cargo puts what it builds.
+fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from)
 }
 
 /// Runs a command in the open: what it is, and all that it says.

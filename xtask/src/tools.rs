@@ -59,7 +59,7 @@ static FUZZ_TOOL: Tool = Tool {
     needed: true,
 };
 
-/// What runs the clients of `cargo xtask interop`.
+/// What runs the clients of `cargo xtask interop`; Python first, which benchmarks need too.
 static CLIENT_TOOLS: [Tool; 4] = [
     Tool {
         programs: &["python3"],
@@ -107,6 +107,7 @@ pub enum Purpose {
     Build,
     Fuzz,
     Interop,
+    Bench,
 }
 
 impl Purpose {
@@ -115,6 +116,7 @@ impl Purpose {
             Self::Build => &[],
             Self::Fuzz => std::slice::from_ref(&FUZZ_TOOL),
             Self::Interop => &CLIENT_TOOLS,
+            Self::Bench => &CLIENT_TOOLS[..1],
         }
     }
 }
