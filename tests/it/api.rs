@@ -526,3 +526,37 @@ async fn only_pages_of_the_allowed_origins_may_call_and_never_with_cookies() {
     let none = deployed(&stack, &[("ALLOW_ANONYMOUS", "true")]);
     assert_eq!(ask(&none, Method::POST, "https://a.example").await.1, None);
 }
+
+#[tokio::test]
+async fn a_manifest_tells_of_its_own_source_alone() {
+    let stack = idle_stack().await;
+    let browser = Browser::sign_in(&stack, "ann").await;
+    let grant = browser.grant(&json!({"method": "POST"})).await;
+    let state =
+        async || browser.get(grant.text("statusUrl")).await.json::<Value>().await.unwrap()["status"].clone();
+    let process = async || {
+        let message = stack.local.queue.receive(10, 60_000).await.unwrap().remove(0);
+        let mut batch = event("s3_put");
+        batch.records[0].body = Some(message.body);
+        assert!(invoke(&stack, batch).await.batch_item_failures.is_empty());
+        stack.local.queue.delete(&message.receipt_handle).await.unwrap();
+    };
+    browser.post(&grant, b"no photo".to_vec()).await;
+    assert_eq!(state().await, "processing");
+    process().await;
+    assert_eq!(state().await, "rejected");
+    browser.post(&grant, fixture("images/orientation_1.jpg")).await;
+    assert_eq!(state().await, "processing", "that rejection was of other bytes");
+    process().await;
+    assert_eq!(state().await, "ready");
+
+    // As the worker writes it on the last receive.
+    let source = contract::SourceKey::parse(grant.text("key")).unwrap();
+    let manifest = source.manifest();
+    let json = stack.local.objects.get(manifest.as_str()).await.unwrap().unwrap().bytes().await.unwrap();
+    let mut json: Value = serde_json::from_slice(&json).unwrap();
+    json["status"] = "failed".into();
+    json["failure"] = json!({"code": "gave_up", "message": "It failed ten times."});
+    put_source(&stack, manifest.as_str(), "application/json", json.to_string().into_bytes()).await;
+    assert_eq!(state().await, "failed");
+}

@@ -5,7 +5,8 @@ use std::convert::Infallible;
 use lambda_http::{Request, service_fn};
 use presign::{Config, Presign};
 
-#[tokio::main]
+// One request at a time is all that Lambda hands over: a second thread would only have to be woken.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init();
     let config = Config::from_env().map_err(|error| error.to_string())?; // told in words, not as a struct

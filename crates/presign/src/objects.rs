@@ -2,21 +2,22 @@
 //! only module that calls S3.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::error::Error;
+use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::SharedCredentialsProvider;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
+use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::DateTime;
-use contract::{Manifest, ManifestKey, MediaType, SourceKey};
+use contract::{Manifest, ManifestKey, MediaType, SourceKey, UploadKey};
 use jiff::Timestamp;
 use lambda_http::tracing;
 use tokio::sync::OnceCell;
 
 use crate::policy::{self, Fields};
 use crate::problem::Problem;
-use crate::signer::{Signer, Signers};
+use crate::signer::Signers;
 
 /// What is signed: the client cannot send anything else.
 pub struct Terms {
@@ -32,6 +33,15 @@ pub enum Length {
     Exactly(u64),
     /// A form says so to S3. A URL cannot: of that the worker refuses what is too much.
     UpTo(u64),
+}
+
+impl Length {
+    const fn exactly(self) -> Option<u64> {
+        match self {
+            Self::Exactly(bytes) => Some(bytes),
+            Self::UpTo(_) => None,
+        }
+    }
 }
 
 /// How an upload is made.
@@ -50,9 +60,11 @@ pub struct Signed {
     pub expires_at: Timestamp,
 }
 
+pub type Headers = BTreeMap<&'static str, String>;
+
 /// Exactly what the browser must send, and nothing else.
 pub enum With {
-    Headers(BTreeMap<String, String>),
+    Headers(Headers),
     Fields(Fields),
 }
 
@@ -68,137 +80,83 @@ pub struct Objects {
     client: Client,
     bucket: String,
     signers: Signers,
-    /// Where forms go.
     bucket_url: OnceCell<String>,
-}
-
-/// From when to when something signed is good. Counted from before the signature and in whole seconds, as S3
-/// counts, so that what we promise ends no later than what S3 grants.
-struct Life {
-    from: Timestamp,
-    length: Duration,
-}
-
-impl Life {
-    fn of(signer: &Signer, wanted: Duration) -> Result<Self, Problem> {
-        let from = Timestamp::from_second(Timestamp::now().as_second()).map_err(|_| Problem::internal())?;
-        let length = signer.life(wanted).ok_or_else(|| {
-            tracing::error!("the credentials have expired");
-            Problem::internal()
-        })?;
-        Ok(Self { from, length })
-    }
-
-    fn until(&self) -> Timestamp {
-        self.from + self.length
-    }
-
-    fn config(&self) -> Result<PresigningConfig, Problem> {
-        let config = PresigningConfig::builder().start_time(SystemTime::from(self.from));
-        config.expires_in(self.length).build().map_err(|error| Problem::failed("presign", error))
-    }
 }
 
 impl Objects {
     pub fn new(client: Client, credentials: SharedCredentialsProvider, bucket: String) -> Self {
-        let signers = Signers::new(client.clone(), credentials);
+        let signers = Signers::new(client.config().region().cloned(), credentials);
         Self { client, bucket, signers, bucket_url: OnceCell::new() }
     }
 
     /// For one upload under `key`, good for `expiry` or for as long as what signs it.
     pub async fn sign_upload(
         &self,
-        key: &SourceKey,
+        key: &UploadKey,
         means: Means,
         terms: &Terms,
         expiry: Duration,
     ) -> Result<Signed, Problem> {
         let signer = self.signers.for_life(expiry).await?;
-        let life = Life::of(&signer, expiry)?;
+        let bucket_url = self.bucket_url().await?;
         let (url, with) = match means {
-            Means::Put { write_once } => self.sign_put(&signer, key, terms, write_once, &life).await?,
-            Means::Post => self.sign_form(&signer, key, terms, &life).await?,
+            Means::Put { write_once } => {
+                let headers = headers(terms, write_once);
+                let length = terms.length.exactly().map(|bytes| bytes.to_string());
+                // Browsers say the length themselves, and let nobody else say it.
+                let length = length.iter().map(|bytes| ("content-length", bytes.as_str()));
+                let signed: Vec<_> =
+                    headers.iter().map(|(name, value)| (*name, value.as_str())).chain(length).collect();
+                let url = signer.url("PUT", &url_of(bucket_url, key), &signed)?;
+                (url, With::Headers(headers))
+            }
+            Means::Post => (bucket_url.to_owned(), With::Fields(signer.form(&self.form_terms(key, terms)))),
         };
-        Ok(Signed { url, with, expires_in: life.length, expires_at: life.until() })
+        Ok(Signed { url, with, expires_in: signer.expires_in, expires_at: signer.expires_at() })
     }
 
-    async fn sign_put(
-        &self,
-        signer: &Signer,
-        key: &SourceKey,
-        terms: &Terms,
-        write_once: bool,
-        life: &Life,
-    ) -> Result<(String, With), Problem> {
-        let length = match terms.length {
-            Length::Exactly(bytes) => i64::try_from(bytes).ok(),
-            Length::UpTo(_) => None,
-        };
-        let put = signer.client.put_object().bucket(&self.bucket).key(key.as_str());
-        let put = put
-            .content_type(terms.media_type.content_type())
-            .set_content_length(length)
-            .set_checksum_sha256(terms.checksum_sha256.clone())
-            .set_if_none_match(write_once.then(|| "*".to_owned()));
-        let signed =
-            put.presigned(life.config()?).await.map_err(|error| Problem::failed("presign", error))?;
-        Ok((signed.uri().to_owned(), With::Headers(browser_headers(&signed))))
-    }
-
-    async fn sign_form(
-        &self,
-        signer: &Signer,
-        key: &SourceKey,
-        terms: &Terms,
-        life: &Life,
-    ) -> Result<(String, With), Problem> {
-        let url = self.bucket_url.get_or_try_init(|| self.find_bucket_url(signer, life)).await?;
-        let region = signer.client.config().region().ok_or_else(|| {
-            tracing::error!("no region is set");
-            Problem::internal()
-        })?;
-        let fields = policy::sign(
-            &policy::Terms {
-                bucket: &self.bucket,
-                region: region.as_ref(),
-                key: key.as_str(),
-                content_type: terms.media_type.content_type(),
-                length_range: match terms.length {
-                    Length::Exactly(bytes) => [bytes, bytes],
-                    Length::UpTo(bytes) => [1, bytes],
-                },
-                checksum_sha256: terms.checksum_sha256.as_deref(),
-                signed_at: life.from,
-                expires_at: life.until(),
+    fn form_terms<'a>(&'a self, key: &'a UploadKey, terms: &'a Terms) -> policy::Terms<'a> {
+        policy::Terms {
+            bucket: &self.bucket,
+            key: key.source().as_str(),
+            content_type: terms.media_type.content_type(),
+            length_range: match terms.length {
+                Length::Exactly(bytes) => [bytes, bytes],
+                Length::UpTo(bytes) => [1, bytes],
             },
-            &signer.credentials,
-        );
-        Ok((url.clone(), With::Fields(fields)))
+            checksum_sha256: terms.checksum_sha256.as_deref(),
+        }
+    }
+
+    /// To read a source, as a file and not as a page: nobody has looked at what is in it. With how long it is
+    /// good.
+    pub async fn sign_download(
+        &self,
+        key: &UploadKey,
+        expiry: Duration,
+    ) -> Result<(String, Duration), Problem> {
+        let signer = self.signers.for_life(expiry).await?;
+        let url =
+            format!("{}?response-content-disposition=attachment", url_of(self.bucket_url().await?, key));
+        Ok((signer.url("GET", &url, &[])?, signer.expires_in))
     }
 
     /// The SDK knows the bucket's address, whatever the region, the endpoint and the style; it shows it in
-    /// what it signs only.
-    async fn find_bucket_url(&self, signer: &Signer, life: &Life) -> Result<String, Problem> {
+    /// what it signs only. Ends with `/`.
+    async fn bucket_url(&self) -> Result<&str, Problem> {
         const KEY: &str = "k";
-        let get = signer.client.get_object().bucket(&self.bucket).key(KEY).presigned(life.config()?).await;
-        let get = get.map_err(|error| Problem::failed("find the bucket's address", error))?;
-        let address = get.uri().split('?').next().and_then(|url| url.strip_suffix(KEY));
-        address.map(str::to_owned).ok_or_else(|| {
-            tracing::error!("the bucket's address does not end with a key");
-            Problem::internal()
-        })
-    }
-
-    /// To read a source, as a file and not as a page: nobody has looked at what is in it.
-    pub async fn sign_download(&self, key: &SourceKey, expiry: Duration) -> Result<Signed, Problem> {
-        let signer = self.signers.for_life(expiry).await?;
-        let life = Life::of(&signer, expiry)?;
-        let get = signer.client.get_object().bucket(&self.bucket).key(key.as_str());
-        let get = get.response_content_disposition("attachment").presigned(life.config()?).await;
-        let get = get.map_err(|error| Problem::failed("presign", error))?;
-        let with = With::Headers(BTreeMap::new());
-        let url = get.uri().to_owned();
-        Ok(Signed { url, with, expires_in: life.length, expires_at: life.until() })
+        let find = async || {
+            let failed = |error: &dyn Error| Problem::failed("find the bucket's address", error);
+            let config =
+                PresigningConfig::expires_in(Duration::from_secs(60)).map_err(|error| failed(&error))?;
+            let get = self.client.get_object().bucket(&self.bucket).key(KEY).presigned(config).await;
+            let get = get.map_err(|error| failed(&error))?;
+            let address = get.uri().split('?').next().and_then(|url| url.strip_suffix(KEY));
+            address
+                .map(str::to_owned)
+                .ok_or_else(|| Problem::unusable("the bucket's address does not end with a key"))
+        };
+        self.bucket_url.get_or_try_init(find).await.map(String::as_str)
     }
 
     /// Also where there is none.
@@ -230,31 +188,19 @@ impl Objects {
     }
 }
 
-/// Only what is signed, less what browsers set themselves. (The SDK also lists headers that are not
-/// signed, inside Lambda a trace id among them; sent by a browser, those fail CORS.)
-fn browser_headers(signed: &PresignedRequest) -> BTreeMap<String, String> {
-    let names = signed_header_names(signed.uri());
-    let mandatory =
-        |name: &str| names.iter().any(|signed| signed == name) && name != "host" && name != "content-length";
-    signed
-        .headers()
-        .filter(|(name, _)| mandatory(&name.to_ascii_lowercase()))
-        .map(|(name, value)| (as_documented(name), value.to_owned()))
-        .collect()
-}
-fn signed_header_names(url: &str) -> Vec<String> {
-    let query = url.split_once('?').map_or("", |(_, query)| query);
-    let value =
-        query.split('&').find_map(|pair| pair.strip_prefix("X-Amz-SignedHeaders=")).unwrap_or_default();
-    value.replace("%3B", ";").split(';').map(str::to_ascii_lowercase).collect()
+/// Exactly what the browser must send. Nothing else may be among it: a header that is not signed fails CORS,
+/// or S3.
+fn headers(terms: &Terms, write_once: bool) -> Headers {
+    let mut headers = Headers::new();
+    headers.insert("Content-Type", terms.media_type.content_type().to_owned());
+    headers.extend(write_once.then(|| ("If-None-Match", "*".to_owned())));
+    headers.extend(terms.checksum_sha256.clone().map(|checksum| ("x-amz-checksum-sha256", checksum)));
+    headers
 }
 
-fn as_documented(name: &str) -> String {
-    match name.to_ascii_lowercase().as_str() {
-        "content-type" => "Content-Type".to_owned(),
-        "if-none-match" => "If-None-Match".to_owned(),
-        other => other.to_owned(),
-    }
+/// Issued keys need no encoding.
+fn url_of(bucket_url: &str, key: &UploadKey) -> String {
+    format!("{bucket_url}{}", key.source().as_str())
 }
 
 /// A missing object is an answer, and so is nothing else: without `s3:ListBucket` S3 says 403 for one,
@@ -292,6 +238,7 @@ fn status<E>(error: &SdkError<E>) -> Option<u16> {
 mod tests {
     use super::*;
     use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+    use contract::{ArticleId, KeySecrets, Layout};
     use std::time::SystemTime;
 
     fn objects(config: impl FnOnce(aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder) -> Objects {
@@ -307,12 +254,15 @@ mod tests {
         let builder = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("eu-west-1"));
+        let builder = builder.credentials_provider(credentials.clone());
         let client = Client::from_conf(config(builder).build());
         Objects::new(client, SharedCredentialsProvider::new(credentials), "photos".to_owned())
     }
 
     async fn signed(objects: &Objects, means: Means) -> Result<Signed, Problem> {
-        let key = SourceKey::parse("raw/a.jpg").unwrap();
+        let secrets = KeySecrets::from_settings(&|_| Some("s".repeat(32))).unwrap();
+        let (article_id, uuid) = (ArticleId::parse("a").unwrap(), uuid::Uuid::now_v7());
+        let key = UploadKey::issue(Layout::Flat, &secrets, "ann", article_id, uuid, MediaType::Jpeg).unwrap();
         let terms = Terms { media_type: MediaType::Jpeg, length: Length::UpTo(9), checksum_sha256: None };
         objects.sign_upload(&key, means, &terms, Duration::from_secs(900)).await
     }

@@ -55,6 +55,12 @@ impl Problem {
         Self { header: Some(("retry-after", "5")), ..problem }
     }
 
+    /// This deployment cannot do it, for a `reason` that is told in the log.
+    pub fn unusable(reason: &str) -> Self {
+        tracing::error!("{reason}");
+        Self::internal()
+    }
+
     /// Something of ours failed at `what`: told in the log in full, in the answer not at all.
     pub fn failed(what: &str, error: impl Error) -> Self {
         let mut text = error.to_string();

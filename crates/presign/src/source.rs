@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use contract::{SourceKey, UploadKey};
+use contract::UploadKey;
 use lambda_http::http::StatusCode;
 use lambda_http::{Request, RequestExt};
 use serde::Serialize;
@@ -34,12 +34,12 @@ pub async fn download(
     let query = request.query_string_parameters_ref();
     let key = query.and_then(|query| query.first("key"));
     let key = key.ok_or_else(|| Problem::invalid_field("key", "the key of an upload, in the query"))?;
-    let source = owned(config, key, owner)?;
-    if objects.source(&source).await?.is_none() {
+    let upload = owned(config, key, owner)?;
+    if objects.source(upload.source()).await?.is_none() {
         return Err(Problem::no_such_upload());
     }
-    let signed = objects.sign_download(&source, DOWNLOAD_EXPIRY).await?;
-    let told = DownloadUrl { download_url: signed.url, expires_in: signed.expires_in.as_secs() };
+    let (download_url, expires_in) = objects.sign_download(&upload, DOWNLOAD_EXPIRY).await?;
+    let told = DownloadUrl { download_url, expires_in: expires_in.as_secs() };
     Ok(Answer::json(StatusCode::OK, &told))
 }
 
@@ -50,7 +50,7 @@ pub async fn delete(
     key: &str,
     caller: &Caller,
 ) -> Result<Answer, Problem> {
-    objects.delete(&owned(config, key, known(caller)?)?).await?;
+    objects.delete(owned(config, key, known(caller)?)?.source()).await?;
     Ok(Answer::empty(StatusCode::NO_CONTENT))
 }
 
@@ -65,7 +65,7 @@ fn known(caller: &Caller) -> Result<&str, Problem> {
     }
 }
 
-fn owned(config: &Config, key: &str, owner: &str) -> Result<SourceKey, Problem> {
+fn owned(config: &Config, key: &str, owner: &str) -> Result<UploadKey, Problem> {
     let upload = UploadKey::parse(key).filter(|upload| upload.is_owned_by(&config.key_secrets, owner));
-    upload.map(|upload| upload.source().clone()).ok_or_else(Problem::no_such_upload)
+    upload.ok_or_else(Problem::no_such_upload)
 }

@@ -9,11 +9,10 @@ use lambda_http::Request;
 use lambda_http::http::{StatusCode, Uri};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use crate::config::Config;
-use crate::objects::{Length, Means, Objects, Terms, With};
+use crate::objects::{Headers, Length, Means, Objects, Terms, With};
 use crate::policy::Fields;
 use crate::problem::Problem;
 use crate::{Answer, Counted};
@@ -52,7 +51,7 @@ struct UploadUrl<'a> {
     method: &'static str,
     upload_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    headers: Option<BTreeMap<String, String>>,
+    headers: Option<Headers>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fields: Option<Fields>,
     key: &'a str,
@@ -83,7 +82,7 @@ pub async fn issue(
         Method::Put => Means::Put { write_once: !plain },
         Method::Post => Means::Post,
     };
-    let signed = objects.sign_upload(key.source(), means, &terms, config.url_expiry).await?;
+    let signed = objects.sign_upload(&key, means, &terms, config.url_expiry).await?;
     let (headers, fields) = match signed.with {
         With::Headers(headers) => (Some(headers), None),
         With::Fields(fields) => (None, Some(fields)),

@@ -1,4 +1,5 @@
 //! The real binary, under Lambda's Runtime API: what it answers there, and what it leaves in the log.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::time::Duration;
 
