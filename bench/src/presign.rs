@@ -1,6 +1,7 @@
 //! The presign function beside one in Python that does the same with boto3, both as processes under the same
 //! Runtime API, in turns: how long from a process's start to its first answer, how long a warm answer takes,
-//! and how many a core gives. Prints a table in Markdown; judges nothing.
+//! and how many a core gives. Beside them a function that does nothing, for what the Runtime API takes by
+//! itself. Prints a table in Markdown; judges nothing.
 //!
 //! `cargo xtask bench presign` builds and installs both and runs this.
 
@@ -24,6 +25,8 @@ const CORE: &str = "1";
 struct Peer {
     name: &'static str,
     command: Vec<OsString>,
+    /// Whether its answers are grants.
+    grants: bool,
     /// ms, one for each process.
     starts: Vec<f64>,
     put: Warm,
@@ -38,20 +41,27 @@ struct Warm {
     /// As the function's own log has it, ms.
     handler: Vec<f64>,
     per_second: f64,
+    /// The process's own time for each, ms.
+    cpu_ms: f64,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let mut args = std::env::args_os().skip(1);
-    let ours = args.next().context("usage: bench-presign PRESIGN PYTHON HANDLER-FOLDER")?;
+    let ours = args.next().context("usage: bench-presign PRESIGN NOTHING PYTHON HANDLER-FOLDER")?;
+    let nothing = args.next().context("which function does nothing?")?;
     let python = args.next().context("which Python?")?;
     let folder = args.next().context("where is handler.py?")?;
     let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
-    let peer =
-        |name, command| Peer { name, command, starts: vec![], put: Warm::default(), post: Warm::default() };
+    let peer = |name, command, grants| {
+        let (put, post) = (Warm::default(), Warm::default());
+        Peer { name, command, grants, starts: Vec::new(), put, post }
+    };
+    let python = [vec![python], words(&["-m", "awslambdaric", "handler.handle"])].concat();
     let mut peers = [
-        peer("presign", vec![ours]),
-        peer("Python, boto3", [vec![python], words(&["-m", "awslambdaric", "handler.handle"])].concat()),
+        peer("presign", vec![ours], true),
+        peer("nothing", vec![nothing], false),
+        peer("Python, boto3", python, true),
     ];
     std::env::set_current_dir(&folder).with_context(|| folder.display().to_string())?;
     for _ in 0..STARTS {
@@ -89,7 +99,24 @@ impl Peer {
         let mut function = self.function().await?;
         let answer = function.invoke(event(&json!({"contentType": "image/jpeg"}))).await;
         self.starts.push(ms(started.elapsed()));
-        check(&answer.context("the process has ended")?.result)
+        self.check(&answer.context("the process has ended")?.result)
+    }
+
+    /// Nobody wins by doing less: every answer is a grant with a signature.
+    fn check(&self, result: &Result<impl AsRef<[u8]>, impl AsRef<[u8]>>) -> anyhow::Result<()> {
+        let Ok(answer) = result else { anyhow::bail!("{} failed", self.name) };
+        if !self.grants {
+            return Ok(());
+        }
+        let answer: Value = serde_json::from_slice(answer.as_ref())?;
+        let grant: Value = serde_json::from_str(answer["body"].as_str().unwrap_or_default())?;
+        let url = grant["uploadUrl"].as_str().unwrap_or_default();
+        let signed = url.contains("X-Amz-Signature=") || grant["fields"]["x-amz-signature"].is_string();
+        ensure!(
+            answer["statusCode"] == 200 && signed && grant["statusUrl"].is_string(),
+            "no grant: {answer}"
+        );
+        Ok(())
     }
 
     async fn warm(&self, wish: &Value) -> anyhow::Result<Warm> {
@@ -105,16 +132,17 @@ impl Peer {
         });
         let event = event(wish);
         let mut warm = Warm::default();
-        let mut started = Instant::now();
+        let (mut started, mut cpu_before) = (Instant::now(), Duration::ZERO);
         for number in 0..WARM_UP + REQUESTS {
             if number == WARM_UP {
-                started = Instant::now();
+                (started, cpu_before) = (Instant::now(), cpu(&function)?);
             }
             let answer = function.invoke(event.clone()).await.context("the process has ended")?;
-            check(&answer.result)?;
+            self.check(&answer.result)?;
             warm.round_trips.push(ms(answer.took));
         }
         warm.per_second = REQUESTS as f64 / started.elapsed().as_secs_f64();
+        warm.cpu_ms = ms(cpu(&function)?.saturating_sub(cpu_before)) / REQUESTS as f64;
         function.process.start_kill()?;
         warm.handler = log.await?;
         warm.round_trips.drain(..WARM_UP);
@@ -136,15 +164,14 @@ fn event(wish: &Value) -> Vec<u8> {
     event.to_string().into_bytes()
 }
 
-/// Nobody wins by doing less: every answer is a grant with a signature.
-fn check(result: &Result<impl AsRef<[u8]>, impl AsRef<[u8]>>) -> anyhow::Result<()> {
-    let Ok(answer) = result else { anyhow::bail!("the function failed") };
-    let answer: Value = serde_json::from_slice(answer.as_ref())?;
-    let grant: Value = serde_json::from_str(answer["body"].as_str().unwrap_or_default())?;
-    let url = grant["uploadUrl"].as_str().unwrap_or_default();
-    let signed = url.contains("X-Amz-Signature=") || grant["fields"]["x-amz-signature"].is_string();
-    ensure!(answer["statusCode"] == 200 && signed && grant["statusUrl"].is_string(), "no grant: {answer}");
-    Ok(())
+/// What the process has taken of its core so far. In ticks of 10 ms, everywhere.
+fn cpu(function: &Function) -> anyhow::Result<Duration> {
+    let pid = function.process.id().context("the process has ended")?;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // After the name, which may have spaces in it.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Ok(Duration::from_millis(10 * ticks))
 }
 
 fn ms(duration: Duration) -> f64 {
@@ -158,26 +185,32 @@ fn quantile(values: &mut [f64], part: f64) -> f64 {
     values.get((last as f64 * part).round() as usize).copied().unwrap_or(f64::NAN)
 }
 
-fn print(peers: &mut [Peer; 2]) {
-    let [ours, theirs] = peers;
-    println!("| | {} | {} | ratio |\n|---|---|---|---|", ours.name, theirs.name);
-    let row = |name: &str, one: f64, other: f64| {
-        let ratio = if one < other { other / one } else { one / other };
-        println!("| {name} | {one:.2} | {other:.2} | {ratio:.1} |");
-    };
+fn print(peers: &mut [Peer; 3]) {
+    let [ours, nothing, theirs] = peers.each_ref().map(|peer| peer.name);
+    println!("| | {ours} | {nothing} | {theirs} | ratio |\n|---|---|---|---|---|");
     for (name, part) in [("p50", 0.5), ("worst", 1.0)] {
-        let of = |peer: &mut Peer| quantile(&mut peer.starts, part);
-        row(&format!("process start to first answer, {name}, ms"), of(ours), of(theirs));
+        let values = peers.each_mut().map(|peer| quantile(&mut peer.starts, part));
+        row(&format!("process start to first answer, {name}, ms"), values);
     }
     type Pick = fn(&mut Peer) -> &mut Warm;
     let kinds: [(&str, Pick); 2] = [("PUT", |peer| &mut peer.put), ("POST", |peer| &mut peer.post)];
     for (kind, pick) in kinds {
+        let mut of = |name: &str, value: &dyn Fn(&mut Warm) -> f64| {
+            row(&format!("{kind}: {name}"), peers.each_mut().map(|peer| value(pick(peer))));
+        };
         for (name, part) in [("p50", 0.5), ("p99", 0.99)] {
-            let handler = |peer: &mut Peer| quantile(&mut pick(peer).handler, part);
-            row(&format!("{kind}: in the handler, {name}, ms"), handler(ours), handler(theirs));
-            let round_trip = |peer: &mut Peer| quantile(&mut pick(peer).round_trips, part);
-            row(&format!("{kind}: event to answer, {name}, ms"), round_trip(ours), round_trip(theirs));
+            of(&format!("in the handler, {name}, ms"), &|warm| quantile(&mut warm.handler, part));
+            of(&format!("event to answer, {name}, ms"), &|warm| quantile(&mut warm.round_trips, part));
         }
-        row(&format!("{kind}: answers a second on one core"), pick(ours).per_second, pick(theirs).per_second);
+        of("CPU of the process for each, ms", &|warm| warm.cpu_ms);
+        of("answers a second", &|warm| warm.per_second);
     }
+}
+
+/// With how many times the first is better than the last.
+fn row(name: &str, values: [f64; 3]) {
+    let shown = values.map(|value| if value.is_nan() { "-".to_owned() } else { format!("{value:.2}") });
+    let [ours, _, theirs] = values;
+    let ratio = (theirs / ours).max(ours / theirs);
+    println!("| {name} | {} | {ratio:.1} |", shown.join(" | "));
 }
