@@ -1,6 +1,7 @@
 //! Who signs, and until when: URLs by Signature Version 4, and forms. A URL dies with the credentials that
 //! signed it, so its life is never promised beyond theirs. Owns credentials and signatures; what is granted is
-//! `objects`' matter. (The SDK can sign URLs too. It takes ten times as long, and adds headers of its own.)
+//! `objects`' matter. (The SDK can sign URLs too: it takes longer for that than the rest of a request does, and
+//! adds headers of its own.)
 
 use std::time::{Duration, SystemTime};
 

@@ -46,10 +46,15 @@ async fn run(settings: &[(&str, &str)], events: &[Vec<u8>]) -> (Vec<Value>, Stri
         let body = answer["body"].as_str().unwrap();
         answers.push(serde_json::from_str(body).unwrap());
     }
+    (answers, log_of(function).await)
+}
+
+/// Ends the process.
+async fn log_of(mut function: Function) -> String {
     function.process.start_kill().unwrap();
     let mut log = String::new();
     function.process.stdout.take().unwrap().read_to_string(&mut log).await.unwrap();
-    (answers, log)
+    log
 }
 
 #[tokio::test]
@@ -100,6 +105,26 @@ async fn every_request_leaves_one_line_that_cloudwatch_counts_and_no_secret_at_t
     for secret in [signature, policy, TOKEN, "secret", "X-Amz", "0123456789abcdef0123456789abcdef"] {
         assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
     }
+}
+
+#[tokio::test]
+async fn a_failure_of_ours_is_told_in_the_log_with_the_requests_id_and_not_in_the_answer() {
+    let nowhere = [("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1"), ("AWS_MAX_ATTEMPTS", "1")];
+    let mut function = Function::start(command(&nowhere), Duration::from_secs(10)).await.unwrap();
+    let mut ask = async |event| -> Value {
+        let answer = function.invoke(event).await.unwrap().result.unwrap();
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
+    };
+    let grant = ask(event("POST", "/upload-url", &json!({}))).await;
+    let path = format!("/uploads/{}", grant["key"].as_str().unwrap());
+    let problem = ask(event("GET", &path, &Value::Null)).await;
+    assert_eq!((&problem["code"], &problem["status"]), (&json!("internal_error"), &json!(500)));
+    let log = log_of(function).await;
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let error = lines.iter().find(|line| line["level"] == "ERROR").unwrap();
+    assert!(error["error"].as_str().unwrap().contains("Connection refused"), "{error}");
+    assert_eq!(error["span"]["requestId"], lines.last().unwrap()["requestId"], "{log}");
 }
 
 #[tokio::test]
