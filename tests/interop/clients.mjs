@@ -2,6 +2,7 @@
 // origin, and Uppy. None of them changes what the API has granted.
 
 import assert from "node:assert/strict";
+import { File } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import http from "node:http";
 import { build } from "esbuild";
@@ -46,6 +47,7 @@ async function inBrowser() {
         const file = new File([new Uint8Array(bytes)], "photo.jpg", { type: "image/jpeg" });
         return window.flows[name](api, token, file);
       };
+      uploaded = undefined;
       const { status } = await page.evaluate(run, [name, api, token, [...photo]]);
       report("Chromium", name, { uploaded, status });
     }

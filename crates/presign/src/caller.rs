@@ -1,6 +1,7 @@
 //! Who calls: the subject that the gateway's authorizer has verified, or else the one of a token verified
 //! here. Never trusts a header by itself, and never logs one.
 
+use contract::{KeySecrets, UploadKey};
 use lambda_http::http::header::AUTHORIZATION;
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt};
@@ -24,6 +25,12 @@ impl Caller {
             Self::Known(sub) => sub,
             Self::Anonymous => "",
         }
+    }
+
+    /// The upload of this key, where it is the caller's: told by the key alone, without a call to S3.
+    pub fn upload(&self, key: &str, secrets: &KeySecrets) -> Result<UploadKey, Problem> {
+        let upload = UploadKey::parse(key).filter(|upload| upload.is_owned_by(secrets, self.owner()));
+        upload.ok_or_else(Problem::no_such_upload)
     }
 }
 

@@ -89,7 +89,7 @@ impl Presign {
             Route::UploadUrl { base } => {
                 upload_url::issue(config, objects, request, base, caller.owner()).await
             }
-            Route::Status { key } => status::tell(config, objects, request, key, caller.owner()).await,
+            Route::Status { key } => status::tell(config, objects, request, key, &caller).await,
             Route::Delete { key } => source::delete(config, objects, key, &caller).await,
             Route::DownloadUrl => source::download(config, objects, request, &caller).await,
         }

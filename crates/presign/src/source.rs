@@ -30,11 +30,11 @@ pub async fn download(
     request: &Request,
     caller: &Caller,
 ) -> Result<Answer, Problem> {
-    let owner = known(caller)?;
+    must_be_known(caller)?; // before a word about the key
     let query = request.query_string_parameters_ref();
     let key = query.and_then(|query| query.first("key"));
     let key = key.ok_or_else(|| Problem::invalid_field("key", "the key of an upload, in the query"))?;
-    let upload = owned(config, key, owner)?;
+    let upload = owned(config, key, caller)?;
     if objects.source(upload.source()).await?.is_none() {
         return Err(Problem::no_such_upload());
     }
@@ -50,22 +50,22 @@ pub async fn delete(
     key: &str,
     caller: &Caller,
 ) -> Result<Answer, Problem> {
-    objects.delete(owned(config, key, known(caller)?)?.source()).await?;
+    objects.delete(owned(config, key, caller)?.source()).await?;
     Ok(Answer::empty(StatusCode::NO_CONTENT))
 }
 
-/// An anonymous upload is nobody's: its key is in the public manifest, so that whoever sees a picture could
-/// take it away.
-fn known(caller: &Caller) -> Result<&str, Problem> {
+/// The caller's upload, of a caller who is known. An anonymous upload is nobody's: its key is in the public
+/// manifest, so that whoever sees a picture could take it away.
+fn owned(config: &Config, key: &str, caller: &Caller) -> Result<UploadKey, Problem> {
+    must_be_known(caller)?;
+    caller.upload(key, &config.key_secrets)
+}
+
+fn must_be_known(caller: &Caller) -> Result<(), Problem> {
     match caller {
-        Caller::Known(sub) => Ok(sub),
+        Caller::Known(_) => Ok(()),
         Caller::Anonymous => {
             Err(Problem::unauthorized("Uploads are read again and deleted with a token only."))
         }
     }
-}
-
-fn owned(config: &Config, key: &str, owner: &str) -> Result<UploadKey, Problem> {
-    let upload = UploadKey::parse(key).filter(|upload| upload.is_owned_by(&config.key_secrets, owner));
-    upload.ok_or_else(Problem::no_such_upload)
 }

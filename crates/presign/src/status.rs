@@ -13,6 +13,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::Answer;
+use crate::caller::Caller;
 use crate::config::Config;
 use crate::objects::{Objects, SourceVersion};
 use crate::problem::Problem;
@@ -45,10 +46,9 @@ pub async fn tell(
     objects: &Objects,
     request: &Request,
     key: &str,
-    owner: &str,
+    caller: &Caller,
 ) -> Result<Answer, Problem> {
-    let upload = UploadKey::parse(key).filter(|upload| upload.is_owned_by(&config.key_secrets, owner));
-    let upload = upload.ok_or_else(Problem::no_such_upload)?;
+    let upload = caller.upload(key, &config.key_secrets)?;
     let manifest_key = upload.source().manifest();
     let (manifest, source) =
         tokio::try_join!(objects.manifest(&manifest_key), objects.source(upload.source()))?;

@@ -19,6 +19,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::caller::{Caller, identify};
 
 const ISSUER: &str = "https://issuer.example/pool";
 
@@ -294,4 +295,47 @@ fn keys_come_by_https_or_from_this_machine() {
     {
         assert!(safe_url(bad).is_none(), "{bad}");
     }
+}
+
+/// A call as a Function URL hands it over, with this `Authorization` and what a gateway's authorizer has found.
+fn request(authorization: Option<&str>, authorizer: &Value) -> lambda_http::Request {
+    let headers = authorization.map_or(json!({}), |value| json!({ "authorization": value }));
+    let event = json!({"version": "2.0", "routeKey": "$default", "rawPath": "/upload-url", "rawQueryString": "",
+        "headers": headers, "isBase64Encoded": false, "requestContext": {"accountId": "1", "apiId": "a",
+            "authorizer": authorizer, "domainName": "f.example", "domainPrefix": "f", "requestId": "r",
+            "http": {"method": "POST", "path": "/upload-url", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "x"},
+            "routeKey": "$default", "stage": "$default", "time": "22/Nov/2026:05:00:00 +0000",
+            "timeEpoch": 1_795_323_600_000_u64}});
+    lambda_http::request::from_str(&event.to_string()).unwrap()
+}
+
+#[tokio::test]
+async fn a_tokens_subject_is_the_caller_and_a_bad_token_is_never_taken_for_none() {
+    let verifier = Issuer::showing(&[&RSA]).verifier(MINUTE).await;
+    let who = async |authorization: Option<&str>, authorizer: &Value, allow_anonymous: bool| {
+        let caller = identify(&request(authorization, authorizer), Some(&verifier), allow_anonymous).await;
+        caller.map_err(|problem| problem.code)
+    };
+    let (none, ann) = (Value::Null, || Caller::Known("ann".to_owned()));
+    let good = RSA.sign(&claims(&[]));
+    let expired = RSA.sign(&claims(&[("exp", json!(1_000_000_000))]));
+    for allow_anonymous in [false, true] {
+        for scheme in ["Bearer", "bearer"] {
+            let authorization = format!("{scheme} {good}");
+            assert_eq!(who(Some(&authorization), &none, allow_anonymous).await, Ok(ann()));
+        }
+        let authorization = format!("Bearer {expired}");
+        assert_eq!(who(Some(&authorization), &none, allow_anonymous).await, Err("unauthorized"));
+        // What a gateway has verified needs no second look, and its header may be another's.
+        let verified = json!({"jwt": {"claims": {"sub": "bob"}, "scopes": null}});
+        let bob = Caller::Known("bob".to_owned());
+        assert_eq!(who(Some(&authorization), &verified, allow_anonymous).await, Ok(bob));
+    }
+    for authorization in [None, Some("Basic YTpi"), Some("Bearer"), Some(good.as_str())] {
+        assert_eq!(who(authorization, &none, false).await, Err("unauthorized"), "{authorization:?}");
+        assert_eq!(who(authorization, &none, true).await, Ok(Caller::Anonymous), "{authorization:?}");
+    }
+    let down = Issuer::default().verifier(MINUTE).await;
+    let caller = identify(&request(Some(&format!("Bearer {good}")), &none), Some(&down), true).await;
+    assert_eq!(caller.map_err(|problem| problem.code), Err("internal_error"));
 }
