@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use contract::UploadKey;
 use lambda_http::http::StatusCode;
 use lambda_http::{Request, RequestExt};
 use serde::Serialize;
@@ -34,7 +33,7 @@ pub async fn download(
     let query = request.query_string_parameters_ref();
     let key = query.and_then(|query| query.first("key"));
     let key = key.ok_or_else(|| Problem::invalid_field("key", "the key of an upload, in the query"))?;
-    let upload = owned(config, key, caller)?;
+    let upload = caller.upload(key, &config.key_secrets)?;
     if objects.source(upload.source()).await?.is_none() {
         return Err(Problem::no_such_upload());
     }
@@ -50,17 +49,13 @@ pub async fn delete(
     key: &str,
     caller: &Caller,
 ) -> Result<Answer, Problem> {
-    objects.delete(owned(config, key, caller)?.source()).await?;
+    must_be_known(caller)?;
+    objects.delete(caller.upload(key, &config.key_secrets)?.source()).await?;
     Ok(Answer::empty(StatusCode::NO_CONTENT))
 }
 
-/// The caller's upload, of a caller who is known. An anonymous upload is nobody's: its key is in the public
-/// manifest, so that whoever sees a picture could take it away.
-fn owned(config: &Config, key: &str, caller: &Caller) -> Result<UploadKey, Problem> {
-    must_be_known(caller)?;
-    caller.upload(key, &config.key_secrets)
-}
-
+/// An anonymous upload is nobody's: its key is in the public manifest, so that whoever sees a picture could
+/// take it away.
 fn must_be_known(caller: &Caller) -> Result<(), Problem> {
     match caller {
         Caller::Known(_) => Ok(()),
