@@ -63,13 +63,7 @@ impl Problem {
 
     /// Something of ours failed at `what`: told in the log in full, in the answer not at all.
     pub fn failed(what: &str, error: impl Error) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
-        tracing::error!(error = text, "could not {what}");
+        tracing::error!(error = telemetry::chain(&error), "could not {what}");
         Self::internal()
     }
 

@@ -5,6 +5,8 @@
 mod lines;
 mod metrics;
 
+use std::error::Error;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{JsonFields, format};
 
@@ -24,6 +26,20 @@ pub fn init() {
         .fmt_fields(JsonFields::new())
         .event_format(lines)
         .init();
+}
+
+/// An error and its causes on one line, each said once.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// `lambda_runtime` has the span with the request's id.

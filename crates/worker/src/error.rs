@@ -78,11 +78,11 @@ impl Error {
             | Self::NoTime { .. }
             | Self::TooLate { .. }
             | Self::Panic(_)
-            | Self::ShuttingDown => Outcome::Retry(self.chain()),
+            | Self::ShuttingDown => Outcome::Retry(telemetry::chain(self)),
             Self::Rejected(rejection) => Outcome::Rejected(rejection.clone()),
             Self::Imaging(error) => match error.rejection() {
                 Some(rejection) => Outcome::Rejected(rejection),
-                None => Outcome::Retry(self.chain()),
+                None => Outcome::Retry(telemetry::chain(self)),
             },
         }
     }
@@ -92,20 +92,6 @@ impl Error {
         let said = payload.downcast_ref::<&str>().copied().map(str::to_owned);
         let said = said.or_else(|| payload.downcast_ref::<String>().cloned());
         Self::Panic(said.unwrap_or_else(|| "without a message".to_owned()))
-    }
-
-    /// The error and its causes on one line.
-    fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            let said = error.to_string();
-            if !text.contains(&said) {
-                text = format!("{text}: {said}");
-            }
-            cause = error.source();
-        }
-        text
     }
 }
 
