@@ -87,11 +87,12 @@ pub struct UploadKey {
     article_id: ArticleId,
     /// Version 7, so it holds the time of issue.
     uuid: Uuid,
+    issued_at: Timestamp,
     mac: String,
 }
 
 impl UploadKey {
-    /// A key for `sub`, the caller's subject. `uuid` must be of version 7.
+    /// A key for `sub`, the caller's subject. `uuid` must be of version 7, and of a time before the year 10000.
     pub fn issue(
         layout: Layout,
         secrets: &KeySecrets,
@@ -104,7 +105,7 @@ impl UploadKey {
         let mac = to_hex(&mac.finalize().into_bytes())[..MAC_DIGITS].to_owned();
         let file_name = format!("{uuid}-{mac}.{}", media_type.extension());
         let key = SourceKey::parse(layout.source_key(article_id.as_str(), &file_name)).ok()?;
-        Some(Self { key, article_id, uuid, mac })
+        Some(Self { key, article_id, uuid, issued_at: issued_at(uuid)?, mac })
     }
 
     /// `None` for any key that the API did not issue, whoever asks.
@@ -126,7 +127,8 @@ impl UploadKey {
         if !canonical || mac.len() != MAC_DIGITS || !mac.bytes().all(lower_hex) {
             return None;
         }
-        Some(Self { key: SourceKey::parse(key).ok()?, article_id, uuid, mac: mac.to_owned() })
+        let (key, issued_at) = (SourceKey::parse(key).ok()?, issued_at(uuid)?);
+        Some(Self { key, article_id, uuid, issued_at, mac: mac.to_owned() })
     }
 
     pub fn source(&self) -> &SourceKey {
@@ -149,10 +151,15 @@ impl UploadKey {
     }
 
     /// When the URL for this key was issued.
-    pub fn issued_at(&self) -> Option<Timestamp> {
-        let (seconds, nanos) = self.uuid.get_timestamp()?.to_unix();
-        Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanos).ok()?).ok()
+    pub fn issued_at(&self) -> Timestamp {
+        self.issued_at
     }
+}
+
+/// `None` for a time that no clock of ours shows: 48 bits of milliseconds reach beyond the year 9999.
+fn issued_at(uuid: Uuid) -> Option<Timestamp> {
+    let (seconds, nanos) = uuid.get_timestamp()?.to_unix();
+    Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanos).ok()?).ok()
 }
 
 /// Each part has its length before it, so that no two callers' parts run together.
@@ -242,8 +249,16 @@ mod tests {
 
     #[test]
     fn the_issue_time_is_in_the_key() {
-        let issued_at = issue(&secrets("s", None), "ann").issued_at().unwrap();
+        let issued_at = issue(&secrets("s", None), "ann").issued_at();
         assert!(Timestamp::now().duration_since(issued_at).as_secs().abs() < 5);
+    }
+
+    #[test]
+    fn a_key_from_beyond_the_year_9999_is_none_that_the_api_issued() {
+        let key = |uuid| format!("raw/articles/a1/{uuid}-0123456789abcdef.png");
+        assert!(UploadKey::parse(&key("e677c000-0000-7abc-8def-0123456789ab")).is_some(), "in 9999");
+        assert_eq!(UploadKey::parse(&key("f1935b2c-7d1e-7abc-8def-0123456789ab")), None);
+        assert_eq!(UploadKey::parse(&key("ffffffff-ffff-7fff-bfff-ffffffffffff")), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use contract::manifest::{Outcome, Rejection};
 use contract::{Manifest, UploadKey};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lambda_http::Request;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, RETRY_AFTER};
@@ -64,7 +64,9 @@ pub async fn tell(
 }
 
 fn has_expired(upload: &UploadKey, url_expiry: Duration) -> bool {
-    upload.issued_at().is_none_or(|issued_at| Timestamp::now() > issued_at + url_expiry)
+    // The difference, since a sum could be beyond what a time can be.
+    let age = Timestamp::now().duration_since(upload.issued_at());
+    SignedDuration::try_from(url_expiry).is_ok_and(|expiry| age > expiry)
 }
 
 /// `None` where there is nothing, and can be nothing any more.
