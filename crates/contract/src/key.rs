@@ -116,6 +116,12 @@ impl SourceKey {
         ManifestKey(format!("{}/{MANIFEST}", self.folder()))
     }
 
+    /// The prefix of all that is made of this source, its manifest included, with a slash at its end. Not only
+    /// of this one: below the folder of `raw/a` may be that of `raw/a/b`.
+    pub fn made_prefix(&self) -> String {
+        format!("{}/", self.folder())
+    }
+
     /// The prefix of every object of one revision, with a slash at its end.
     pub fn revision_prefix(&self, revision: &Revision) -> String {
         format!("{}/{revision}/", self.folder())

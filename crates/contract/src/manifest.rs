@@ -19,10 +19,17 @@ pub struct Manifest {
     #[serde(flatten)]
     pub outcome: Outcome,
     pub revision: Revision,
+    /// How many tombstones came before this manifest, itself included.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub generation: u64,
     pub source: Source,
     /// Fingerprint of recipe, limits and encoder settings.
     pub recipe: Fingerprint,
     pub processed_at: Timestamp,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What became of the source; the JSON field `status` names the variant.
@@ -155,12 +162,13 @@ impl Manifest {
     pub fn new(
         outcome: Outcome,
         revision: Revision,
+        generation: u64,
         source: Source,
         recipe: Fingerprint,
         now: Timestamp,
     ) -> Self {
         let processed_at = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
-        Self { schema: SCHEMA, outcome, revision, source, recipe, processed_at }
+        Self { schema: SCHEMA, outcome, revision, generation, source, recipe, processed_at }
     }
 
     pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
@@ -178,6 +186,16 @@ impl Manifest {
     pub fn to_json(&self) -> Vec<u8> {
         // Plain structs with string keys: there is nothing here that JSON cannot say.
         serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// The generation in a manifest of which perhaps nothing else can be read; 0 where it has none.
+    pub fn generation_of(json: &[u8]) -> u64 {
+        #[derive(Deserialize)]
+        struct Head {
+            #[serde(default)]
+            generation: u64,
+        }
+        serde_json::from_slice(json).map_or(0, |Head { generation }| generation)
     }
 
     pub fn status(&self) -> Status {
@@ -226,6 +244,18 @@ mod tests {
         let manifest = round_trip(ready());
         assert_eq!(manifest.status(), Status::Ready);
         assert_eq!(manifest.renditions().len(), 1);
+    }
+
+    #[test]
+    fn a_generation_is_told_from_the_first_removal_on_and_read_from_any_schema() {
+        let mut json = ready();
+        assert_eq!(Manifest::generation_of(json.to_string().as_bytes()), 0);
+        json["generation"] = json!(3);
+        assert_eq!(round_trip(json.clone()).generation, 3);
+        json["schema"] = json!(2);
+        json["revision"] = json!({});
+        assert_eq!(Manifest::generation_of(json.to_string().as_bytes()), 3);
+        assert_eq!(Manifest::generation_of(b"{"), 0);
     }
 
     #[test]

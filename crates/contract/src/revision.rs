@@ -27,8 +27,20 @@ impl Fingerprint {
     }
 }
 
-/// 12 hex digits over the source's ETag, its version (or, without versioning, its modification time)
-/// and the fingerprint.
+/// What S3 says of one state of a source, as far as it tells one content from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct State<'a> {
+    /// With its quotes.
+    pub etag: &'a str,
+    /// Of a versioned object only.
+    pub version_id: Option<&'a str>,
+    /// Seconds of the Unix epoch; counts where there is no version.
+    pub modified_s: i64,
+    /// As declared: the same bytes may be a picture under one type and a lie under another.
+    pub content_type: Option<&'a str>,
+}
+
+/// 12 hex digits over the state of the source, the manifest's generation and the fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Revision(String);
@@ -36,16 +48,20 @@ pub struct Revision(String);
 impl Revision {
     pub const LEN: usize = 12;
 
-    /// `version_id` is what S3 says of a versioned object; `modified_s` is its modification time in
-    /// seconds of the Unix epoch, and counts where there is no version.
-    pub fn of(etag: &str, version_id: Option<&str>, modified_s: i64, fingerprint: &Fingerprint) -> Self {
-        let mut hash = Hash::new("darkroom revision 1");
-        hash.text(etag);
-        match version_id {
+    /// `generation` is the standing manifest's, 0 where there is none: after a removal nothing is made
+    /// under a key that the removal may yet delete.
+    pub fn of(source: &State, generation: u64, fingerprint: &Fingerprint) -> Self {
+        let mut hash = Hash::new("darkroom revision 2");
+        hash.text(source.etag);
+        match source.version_id {
             Some(version_id) => hash.text("version").text(version_id),
-            None => hash.text("modified").text(&modified_s.to_string()),
+            None => hash.text("modified").text(&source.modified_s.to_string()),
         };
-        hash.text(fingerprint.as_str());
+        match source.content_type {
+            Some(content_type) => hash.text("type").text(content_type),
+            None => hash.text("no type"),
+        };
+        hash.text(&generation.to_string()).text(fingerprint.as_str());
         Self(hash.hex(Self::LEN))
     }
 
@@ -120,18 +136,26 @@ mod tests {
         Fingerprint::of(&Recipe::default(), &Limits::default(), "e1")
     }
 
+    fn state() -> State<'static> {
+        State { etag: "\"e\"", version_id: None, modified_s: 1, content_type: Some("image/png") }
+    }
+
     #[test]
     fn every_ingredient_changes_the_revision() {
-        let base = Revision::of("\"e\"", None, 1, &fingerprint());
+        let base = Revision::of(&state(), 0, &fingerprint());
         let other_recipe = Recipe { background: "#000000".parse().unwrap(), ..Recipe::default() };
         let other_limits = Limits { max_side_px: 1, ..Limits::default() };
+        let made_with = |fingerprint: Fingerprint| Revision::of(&state(), 0, &fingerprint);
         for other in [
-            Revision::of("\"f\"", None, 1, &fingerprint()),
-            Revision::of("\"e\"", None, 2, &fingerprint()),
-            Revision::of("\"e\"", Some("1"), 1, &fingerprint()),
-            Revision::of("\"e\"", None, 1, &Fingerprint::of(&other_recipe, &Limits::default(), "e1")),
-            Revision::of("\"e\"", None, 1, &Fingerprint::of(&Recipe::default(), &other_limits, "e1")),
-            Revision::of("\"e\"", None, 1, &Fingerprint::of(&Recipe::default(), &Limits::default(), "e2")),
+            Revision::of(&State { etag: "\"f\"", ..state() }, 0, &fingerprint()),
+            Revision::of(&State { modified_s: 2, ..state() }, 0, &fingerprint()),
+            Revision::of(&State { version_id: Some("1"), ..state() }, 0, &fingerprint()),
+            Revision::of(&State { content_type: Some("image/gif"), ..state() }, 0, &fingerprint()),
+            Revision::of(&State { content_type: None, ..state() }, 0, &fingerprint()),
+            Revision::of(&state(), 1, &fingerprint()),
+            made_with(Fingerprint::of(&other_recipe, &Limits::default(), "e1")),
+            made_with(Fingerprint::of(&Recipe::default(), &other_limits, "e1")),
+            made_with(Fingerprint::of(&Recipe::default(), &Limits::default(), "e2")),
         ] {
             assert_ne!(other, base);
             assert_eq!(Revision::parse(other.as_str()), Some(other));
@@ -140,7 +164,9 @@ mod tests {
 
     #[test]
     fn a_versioned_source_does_not_depend_on_its_time() {
-        let at = |modified_s| Revision::of("\"e\"", Some("v"), modified_s, &fingerprint());
+        let at = |modified_s| {
+            Revision::of(&State { version_id: Some("v"), modified_s, ..state() }, 0, &fingerprint())
+        };
         assert_eq!(at(1), at(2));
     }
 }

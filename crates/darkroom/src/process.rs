@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
 use contract::manifest::{Manifest, Outcome as Told, Placeholder, Rendition, Source};
+use contract::revision::State;
 use contract::{Fingerprint, Limits, MediaType, Recipe, Rejection, Revision, SourceKey};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
@@ -235,7 +236,13 @@ impl Job<'_> {
     }
 
     fn revision(&self, source: &SourceFile) -> Revision {
-        Revision::of(&source.etag, None, source.modified_s, &self.fingerprint)
+        let state = State {
+            etag: &source.etag,
+            version_id: None,
+            modified_s: source.modified_s,
+            content_type: source.declared.map(MediaType::content_type),
+        };
+        Revision::of(&state, 0, &self.fingerprint)
     }
 
     fn manifest(&self, source: &SourceFile, size_px: Option<(u32, u32)>, told: Told) -> Manifest {
@@ -250,7 +257,7 @@ impl Job<'_> {
             width: size_px.map(|(width, _)| width),
             height: size_px.map(|(_, height)| height),
         };
-        Manifest::new(told, revision, source, self.fingerprint.clone(), Timestamp::now())
+        Manifest::new(told, revision, 0, source, self.fingerprint.clone(), Timestamp::now())
     }
 }
 

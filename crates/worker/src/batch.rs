@@ -1,52 +1,86 @@
-//! One SQS batch: every message on a task of its own, so that a panic, an error or a slow record harms
-//! no neighbour. Owns what goes back to the queue, and nothing about images or S3.
+//! Messages of the queue, one by one and in batches: every message on a task of its own, so that a panic, an
+//! error or a slow record harms no neighbour. Owns what goes back to the queue and when it is due again, and
+//! nothing about images or S3.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_runtime::LambdaEvent;
+use tokio::time::Instant;
 
+use crate::clients::Clients;
 use crate::config::Config;
 use crate::deadline::Deadline;
-use crate::error::{Error, Outcome};
+use crate::error::{Error, FailureCode, Outcome, Retry};
 use crate::notification::{self, Body, Notification};
 use crate::plan::plan;
-use crate::process::Processor;
-use crate::store::Store;
+use crate::process::{Processor, ms};
+use crate::queue::Queue;
+use crate::retry;
 
 /// Kept back from the deadline: the answer must be out before Lambda ends the invocation.
 const MARGIN: Duration = Duration::from_millis(1000);
-/// Of that margin, for telling the failure of a message that has used up all its time.
-const GIVE_UP_TIME: Duration = Duration::from_millis(800);
+/// Of that margin, for telling the failure of a message that has used up all its time...
+const GIVE_UP_TIME: Duration = Duration::from_millis(500);
+/// ...and for telling the queue when it is due again.
+const HIDE_TIME: Duration = Duration::from_millis(300);
 
 /// A failure that no `batchItemFailures` entry can express: the whole batch comes back.
 #[derive(Debug, thiserror::Error)]
 #[error("a message without an id failed, so the whole batch goes back")]
 pub struct NoMessageId;
 
+/// What the queue is to be told of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// Acknowledged: it is not to come back.
+    Done,
+    /// It is due again, and has been hidden until then where the queue could be told so.
+    Again,
+}
+
 /// The worker function, less the Lambda runtime around it. Cheap to clone.
 #[derive(Clone)]
 pub struct Worker {
     processor: Processor,
+    /// Where failed messages are hidden for a time of our own; without, the queue's visibility timeout counts.
+    queue: Option<Queue>,
     max_receive_count: u32,
+    retry_delays: Arc<[Duration]>,
 }
 
 impl Worker {
-    pub fn new(config: Config, client: aws_sdk_s3::Client) -> Self {
-        let store = Store::new(client, config.bucket);
+    pub fn new(config: Config, clients: impl Into<Clients>) -> Self {
+        let services = clients.into().services(&config);
         Self {
-            processor: Processor::new(store, config.recipe, config.limits),
+            processor: Processor::new(
+                services.store,
+                services.tell,
+                services.cdn,
+                config.recipe,
+                config.limits,
+            ),
+            queue: services.queue,
             max_receive_count: config.max_receive_count,
+            retry_delays: config.retry_delays.into(),
         }
     }
 
     /// Handles a batch; the ids in the answer go back to the queue, all others are done.
     pub async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, NoMessageId> {
-        let deadline = Deadline::after(remaining(event.context.deadline));
-        let settled = event.payload.records.into_iter().map(|message| self.settle(message, deadline));
+        self.batch(event.payload, Deadline::after(remaining(event.context.deadline))).await
+    }
+
+    /// [`Self::handle`] with a deadline of the runtime's own clock.
+    pub async fn batch(&self, event: SqsEvent, deadline: Deadline) -> Result<SqsBatchResponse, NoMessageId> {
+        let settled = event.records.into_iter().map(async |message| {
+            let message_id = message.message_id.clone();
+            (message_id, self.settle(message, deadline).await)
+        });
         let mut response = SqsBatchResponse::default();
-        for (message_id, outcome) in futures::future::join_all(settled).await {
-            if matches!(outcome, Outcome::Retry(_)) {
+        for (message_id, settled) in futures::future::join_all(settled).await {
+            if settled == Settled::Again {
                 let mut failure = BatchItemFailure::default();
                 // An empty id would make SQS take the whole batch for failed, done messages too.
                 failure.item_identifier = message_id.filter(|id| !id.is_empty()).ok_or(NoMessageId)?;
@@ -57,10 +91,12 @@ impl Worker {
     }
 
     /// One message to its end, whatever happens in it.
-    async fn settle(&self, message: SqsMessage, deadline: Deadline) -> (Option<String>, Outcome) {
+    pub async fn settle(&self, message: SqsMessage, deadline: Deadline) -> Settled {
         let started = Instant::now();
+        let receive_count = receive_count(&message);
+        let is_last = receive_count >= self.max_receive_count;
         let body = message.body.clone().unwrap_or_default();
-        let mut task = tokio::spawn(self.clone().message(body.clone(), deadline));
+        let mut task = tokio::spawn(self.clone().message(body.clone(), deadline.last_if(is_last)));
         let outcome = match tokio::time::timeout(deadline.left(), &mut task).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => crate::process::panicked(error).outcome(),
@@ -69,20 +105,45 @@ impl Worker {
                 Error::NoTime { after_ms: ms(started.elapsed()) }.outcome()
             }
         };
-        let receive_count = receive_count(&message);
-        if let Outcome::Retry(reason) = &outcome {
-            tracing::warn!(
-                message_id = message.message_id,
-                receive_count,
-                elapsed_ms = ms(started.elapsed()),
-                reason,
-                "goes back to the queue"
-            );
-            if receive_count >= self.max_receive_count {
-                self.give_up(&body, deadline.left() + GIVE_UP_TIME).await;
-            }
+        let Outcome::Retry(retry) = outcome else { return Settled::Done };
+        let (message_id, code) = (message.message_id.as_deref(), retry.code.as_str());
+        let (elapsed_ms, reason) = (ms(started.elapsed()), retry.reason.as_str());
+        if is_last {
+            tracing::error!(message_id, receive_count, elapsed_ms, code, reason, "given up: a dead letter");
+            self.give_up(&body, retry.code, deadline.left() + GIVE_UP_TIME).await;
+        } else {
+            tracing::warn!(message_id, receive_count, elapsed_ms, code, reason, "goes back to the queue");
         }
-        (message.message_id, outcome)
+        // On the last receive too: the queue takes it away when it would be given again.
+        self.hide(&message, receive_count, &retry).await;
+        Settled::Again
+    }
+
+    pub(crate) fn queue(&self) -> Option<&Queue> {
+        self.queue.as_ref()
+    }
+
+    /// Begins nothing more; what is under way finishes, all else goes back to the queue.
+    pub fn begin_nothing_more(&self) {
+        self.processor.begin_nothing_more();
+    }
+
+    /// Hides a message until it is due again. Where that fails, the visibility timeout decides.
+    async fn hide(&self, message: &SqsMessage, receive_count: u32, retry: &Retry) {
+        let (Some(queue), Some(handle)) = (&self.queue, &message.receipt_handle) else { return };
+        let message_id = message.message_id.as_deref().unwrap_or_default();
+        let delay = match retry.at_once {
+            true => Duration::ZERO,
+            false => retry::delay(&self.retry_delays, receive_count, message_id),
+        };
+        match tokio::time::timeout(HIDE_TIME, queue.hide(handle, delay)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let error = telemetry::chain(&error);
+                tracing::warn!(message_id, error, "comes back after the queue's visibility timeout");
+            }
+            Err(_) => tracing::warn!(message_id, "the queue does not answer"),
+        }
     }
 
     /// Every record of one message; the message goes back when any of them must.
@@ -96,8 +157,8 @@ impl Worker {
         for notification in notifications {
             let outcome = self.notification(notification, deadline).await;
             result = match (result, outcome) {
-                (Outcome::Retry(one), Outcome::Retry(other)) => Outcome::Retry(format!("{one}; {other}")),
-                (Outcome::Retry(reason), _) => Outcome::Retry(reason),
+                (Outcome::Retry(one), Outcome::Retry(other)) => Outcome::Retry(one.and(other)),
+                (Outcome::Retry(retry), _) => Outcome::Retry(retry),
                 (_, outcome) => outcome,
             };
         }
@@ -117,7 +178,10 @@ impl Worker {
             Outcome::Rejected(rejection) => Some(rejection.code.as_str()),
             Outcome::Published | Outcome::Removed => None,
             // Logged once, with the message that goes back.
-            Outcome::Retry(reason) => return Outcome::Retry(format!("{key}: {reason}")),
+            Outcome::Retry(retry) => {
+                let reason = format!("{key}: {}", retry.reason);
+                return Outcome::Retry(Retry { reason, ..retry.clone() });
+            }
         };
         let elapsed_ms = ms(started.elapsed());
         tracing::info!(key, event_name, detail, elapsed_ms, "{}", outcome.name());
@@ -125,12 +189,13 @@ impl Worker {
     }
 
     /// The last receive: the uploader is told, as far as the message can be understood at all.
-    async fn give_up(&self, body: &str, time: Duration) {
+    async fn give_up(&self, body: &str, code: FailureCode, time: Duration) {
         let Ok(Body::Notifications(notifications)) = notification::parse(body) else { return };
         let plans = notifications.into_iter().filter_map(|one| plan(one, self.processor.bucket()).ok());
         let told = futures::future::join_all(plans.map(async |plan| {
-            if let Err(error) = self.processor.give_up(&plan).await {
-                tracing::error!(key = %plan.source, %error, "the failure could not be told in the manifest");
+            if let Err(error) = self.processor.give_up(&plan, code).await {
+                let error = telemetry::chain(&error);
+                tracing::error!(key = %plan.source, error, "the failure could not be told in the manifest");
             }
         }));
         if tokio::time::timeout(time, told).await.is_err() {
@@ -153,8 +218,4 @@ fn remaining(deadline_ms: u64) -> Duration {
         Some(left) => left.saturating_sub(MARGIN),
         None => UNBOUNDED,
     }
-}
-
-fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

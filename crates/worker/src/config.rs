@@ -1,9 +1,16 @@
 //! The worker's settings. The only module that reads the environment, and it does so through a lookup
 //! that tests can stand behind. A bad setting ends the start, by name.
 
+use std::time::Duration;
+
 use contract::limits::DEFAULT_MEMORY_MIB;
 use contract::setting::{self, Lookup, SettingError, Variable};
 use contract::{Limits, Recipe};
+
+use crate::retry;
+
+/// Set by Lambda alone.
+const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 
 /// Lambda's smallest and largest memory, MiB.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
@@ -17,6 +24,16 @@ pub struct Config {
     pub limits: Limits,
     /// Receives after which SQS hands a message to the dead-letter queue.
     pub max_receive_count: u32,
+    /// How long failed messages stay hidden; see [`retry`].
+    pub retry_delays: Vec<Duration>,
+    pub queue_url: Option<String>,
+    /// Of the poller; `None` has no health endpoint.
+    pub health_port: Option<u16>,
+    pub event_topic_arn: Option<String>,
+    pub event_bus: Option<String>,
+    pub distribution_id: Option<String>,
+    /// Whether Lambda's Runtime API hands out the messages.
+    pub is_lambda: bool,
 }
 
 impl Config {
@@ -32,6 +49,31 @@ impl Config {
         default: "10",
         meaning: "the queue's `maxReceiveCount`; on the last receive a failure is told in the manifest",
     };
+    pub const QUEUE_URL: Variable = Variable {
+        name: "QUEUE_URL",
+        default: "none",
+        meaning: "the queue: failed messages are hidden there for a growing time; outside Lambda, it is polled",
+    };
+    pub const HEALTH_PORT: Variable = Variable {
+        name: "HEALTH_PORT",
+        default: "8080",
+        meaning: "outside Lambda: `GET /healthz` on this port; 0 for none",
+    };
+    pub const EVENT_TOPIC_ARN: Variable = Variable {
+        name: "EVENT_TOPIC_ARN",
+        default: "none",
+        meaning: "an SNS topic that is told of every upload that is ready, rejected or removed",
+    };
+    pub const EVENT_BUS: Variable = Variable {
+        name: "EVENT_BUS",
+        default: "none",
+        meaning: "an EventBridge bus that is told the same, by name or ARN",
+    };
+    pub const DISTRIBUTION_ID: Variable = Variable {
+        name: "DISTRIBUTION_ID",
+        default: "none",
+        meaning: "the CloudFront distribution whose copies of removed images are invalidated",
+    };
     pub const MEMORY: Variable = Variable {
         name: "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
         default: "2048",
@@ -39,7 +81,7 @@ impl Config {
     };
 
     /// Everything that the worker reads, in the order of the README's table.
-    pub const VARIABLES: [Variable; 9] = [
+    pub const VARIABLES: [Variable; 14] = [
         setting::BUCKET,
         Self::RECIPE,
         Self::RECIPE_FILE,
@@ -48,6 +90,11 @@ impl Config {
         Limits::MAX_SIDE_PX,
         Limits::MAX_FRAMES,
         Self::MAX_RECEIVE_COUNT,
+        Self::QUEUE_URL,
+        Self::HEALTH_PORT,
+        Self::EVENT_TOPIC_ARN,
+        Self::EVENT_BUS,
+        Self::DISTRIBUTION_ID,
         Self::MEMORY,
     ];
 
@@ -63,7 +110,26 @@ impl Config {
             recipe: recipe(lookup)?,
             limits: Limits::from_settings(lookup, memory_mib)?,
             max_receive_count: setting::number(lookup, Self::MAX_RECEIVE_COUNT.name, 10, 1..=1000)?,
+            retry_delays: retry::DELAYS.to_vec(),
+            queue_url: queue_url(lookup)?,
+            health_port: Some(setting::number(lookup, Self::HEALTH_PORT.name, 8080, 0..=u16::MAX)?)
+                .filter(|port| *port != 0),
+            event_topic_arn: setting::text(lookup, Self::EVENT_TOPIC_ARN.name),
+            event_bus: setting::text(lookup, Self::EVENT_BUS.name),
+            distribution_id: setting::text(lookup, Self::DISTRIBUTION_ID.name),
+            is_lambda: setting::text(lookup, RUNTIME_API).is_some(),
         })
+    }
+}
+
+/// A name or an ARN, which people try, is told from a URL here rather than by the first request.
+fn queue_url(lookup: &Lookup) -> Result<Option<String>, SettingError> {
+    let name = Config::QUEUE_URL.name;
+    match setting::text(lookup, name) {
+        Some(url) if !url.starts_with("https://") && !url.starts_with("http://") => {
+            Err(SettingError::new(name, format!("`{url}` is no URL: `https://sqs...` is needed")))
+        }
+        url => Ok(url),
     }
 }
 
@@ -108,6 +174,7 @@ mod tests {
         assert_eq!(config.recipe, Recipe::default());
         assert_eq!(config.limits, Limits::default());
         assert_eq!(Config::MAX_RECEIVE_COUNT.default, config.max_receive_count.to_string());
+        assert_eq!(Some(Config::HEALTH_PORT.default.parse().unwrap()), config.health_port);
         assert_eq!(Config::MEMORY.default, DEFAULT_MEMORY_MIB.to_string());
     }
 
@@ -119,6 +186,8 @@ mod tests {
             ("RECIPE_FILE", "no/such/file", "RECIPE_FILE: cannot read no/such/file: "),
             ("MAX_PIXELS", "lots", "MAX_PIXELS: `lots` is not"),
             ("MAX_RECEIVE_COUNT", "0", "MAX_RECEIVE_COUNT: `0` is not"),
+            ("QUEUE_URL", "arn:aws:sqs:us-east-1:1:q", "QUEUE_URL: `arn:aws:sqs:us-east-1:1:q` is no URL"),
+            ("HEALTH_PORT", "65536", "HEALTH_PORT: `65536` is not"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE: `1` is not"),
         ] {
             let bucket = if name == "BUCKET" { value } else { "b" };

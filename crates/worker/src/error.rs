@@ -3,8 +3,10 @@
 
 use contract::{KeyError, Rejection};
 
+use crate::cdn::CdnError;
 use crate::notification::BodyError;
 use crate::store::StoreError;
+use crate::tell::TellError;
 
 /// What became of one notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +20,56 @@ pub enum Outcome {
     /// The bytes are at fault; the manifest says why.
     Rejected(Rejection),
     /// The message goes back to the queue.
-    Retry(String),
+    Retry(Retry),
+}
+
+/// Why a message goes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    pub code: FailureCode,
+    /// For the log: names and causes that are not for the public.
+    pub reason: String,
+    /// It was not begun: another worker may begin it now.
+    pub at_once: bool,
+}
+
+impl Retry {
+    /// Of two records of one message.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            code: self.code,
+            reason: format!("{}; {}", self.reason, other.reason),
+            at_once: self.at_once && other.at_once,
+        }
+    }
+}
+
+/// The kinds of our own faults, as a `failed` manifest tells them: no more than the public may know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureCode {
+    StorageForbidden,
+    StorageUnavailable,
+    Contended,
+    OutOfTime,
+    Interrupted,
+    Internal,
+    NotTold,
+    NotUnderstood,
+}
+
+impl FailureCode {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::StorageForbidden => "storage_forbidden",
+            Self::StorageUnavailable => "storage_unavailable",
+            Self::Contended => "contended",
+            Self::OutOfTime => "out_of_time",
+            Self::Interrupted => "interrupted",
+            Self::Internal => "internal",
+            Self::NotTold => "not_told",
+            Self::NotUnderstood => "not_understood",
+        }
+    }
 }
 
 impl Outcome {
@@ -54,8 +105,12 @@ pub enum Error {
     Contended { rounds: u32 },
     #[error("not done after {after_ms} ms, when the function's deadline was near")]
     NoTime { after_ms: u64 },
-    #[error("it takes about {needed_ms} ms, and the function's deadline is nearer")]
+    #[error("not begun: it takes about {needed_ms} ms, and the function's deadline is nearer")]
     TooLate { needed_ms: u64 },
+    #[error(transparent)]
+    Tell(#[from] TellError),
+    #[error(transparent)]
+    Cdn(#[from] CdnError),
     #[error("panic: {0}")]
     Panic(String),
     #[error("the worker is shutting down")]
@@ -72,19 +127,25 @@ impl Error {
             // dead-letter queue.
             Self::Key { reason: KeyError::Unusable(_) | KeyError::NotOurs, .. }
             | Self::Body(_)
-            | Self::OtherBucket { .. }
-            | Self::Store(_)
-            | Self::Contended { .. }
-            | Self::NoTime { .. }
-            | Self::TooLate { .. }
-            | Self::Panic(_)
-            | Self::ShuttingDown => Outcome::Retry(telemetry::chain(self)),
+            | Self::OtherBucket { .. } => self.retry(FailureCode::NotUnderstood),
+            Self::Store(StoreError::Forbidden { .. }) => self.retry(FailureCode::StorageForbidden),
+            Self::Store(StoreError::Failed { .. }) => self.retry(FailureCode::StorageUnavailable),
+            Self::Contended { .. } => self.retry(FailureCode::Contended),
+            Self::NoTime { .. } | Self::TooLate { .. } => self.retry(FailureCode::OutOfTime),
+            Self::Tell(_) | Self::Cdn(_) => self.retry(FailureCode::NotTold),
+            Self::Panic(_) => self.retry(FailureCode::Internal),
+            Self::ShuttingDown => self.retry(FailureCode::Interrupted),
             Self::Rejected(rejection) => Outcome::Rejected(rejection.clone()),
             Self::Imaging(error) => match error.rejection() {
                 Some(rejection) => Outcome::Rejected(rejection),
-                None => Outcome::Retry(telemetry::chain(self)),
+                None => self.retry(FailureCode::Internal),
             },
         }
+    }
+
+    fn retry(&self, code: FailureCode) -> Outcome {
+        let at_once = matches!(self, Self::TooLate { .. } | Self::ShuttingDown);
+        Outcome::Retry(Retry { code, reason: telemetry::chain(self), at_once })
     }
 
     /// From what a panic carries.

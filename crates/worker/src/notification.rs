@@ -2,12 +2,21 @@
 //! The only module that knows event shapes. Lenient in what it does not need (emulators leave fields
 //! out), strict in what it does: a body that nobody understands is an error, never an empty list.
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
 
 /// The major version of S3 events that this code understands; minors add fields only.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
 const EVENT_MAJOR: &str = "2";
+
+/// The event name by which an operator has a source looked at.
+pub const BACKFILL: &str = "Darkroom:Backfill";
+/// The event name by which an operator has it seen that what a manifest names is there.
+pub const REPAIR: &str = "Darkroom:Repair";
+
+/// What S3 leaves as it is in a key of an event; a space becomes `+`.
+const KEY_ENCODED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b'/').remove(b' ');
 
 /// What one SQS message says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +94,16 @@ struct Object {
     key: String,
     size: Option<u64>,
     sequencer: Option<String>,
+}
+
+/// The body of a message about one object, in S3's form: what operators put into the queue.
+pub fn body(bucket: &str, key: &str, event_name: &str) -> String {
+    let key = utf8_percent_encode(key, KEY_ENCODED).to_string().replace(' ', "+");
+    serde_json::json!({"Records": [{
+        "eventVersion": "2.5", "eventSource": "darkroom", "eventName": event_name,
+        "s3": {"bucket": {"name": bucket}, "object": {"key": key}},
+    }]})
+    .to_string()
 }
 
 /// Reads the body of one SQS message.
@@ -180,6 +199,14 @@ mod tests {
             assert_eq!(only_key(&s3_body(encoded)), key);
         }
         assert!(matches!(parse(&s3_body("raw/%FF")), Err(BodyError::Key { .. })));
+    }
+
+    #[test]
+    fn what_operators_send_says_what_they_meant() {
+        for key in ["raw/a b+c%2B.jpg", "raw/été/\u{1F4F7}.png", "raw/a&b=c?d#e.gif"] {
+            let Body::Notifications(list) = parse(&body("b", key, REPAIR)).unwrap() else { panic!("a test") };
+            assert_eq!((&*list[0].bucket, &*list[0].key, &*list[0].event_name), ("b", key, REPAIR));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use contract::SourceKey;
 
 use crate::error::Error;
-use crate::notification::Notification;
+use crate::notification::{self, Notification};
 
 /// A source to look at, with what the event said of it. The event may be old or wrong: its size only
 /// decides whether to look before fetching, its sequencer is only passed on.
@@ -12,6 +12,8 @@ pub struct Plan {
     pub source: SourceKey,
     pub size_bytes: Option<u64>,
     pub sequencer: Option<String>,
+    /// Whether what the manifest names must be seen to be there.
+    pub repair: bool,
 }
 
 /// `bucket` is the only one that this worker may touch.
@@ -21,7 +23,8 @@ pub fn plan(notification: Notification, bucket: &str) -> Result<Plan, Error> {
     }
     let source = SourceKey::parse(notification.key.as_str())
         .map_err(|reason| Error::Key { key: notification.key.clone(), reason })?;
-    Ok(Plan { source, size_bytes: notification.size_bytes, sequencer: notification.sequencer })
+    let repair = notification.event_name == notification::REPAIR;
+    Ok(Plan { source, size_bytes: notification.size_bytes, sequencer: notification.sequencer, repair })
 }
 
 #[cfg(test)]

@@ -14,23 +14,31 @@ use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
+use crate::cdn::Cdn;
 use crate::deadline::Deadline;
-use crate::error::{Error, Outcome};
+use crate::error::{Error, FailureCode, Outcome};
 use crate::judge;
 use crate::plan::Plan;
 use crate::store::{ByteStream, Commit, Fetched, SourceHead, Standing, Store, StoreError};
+use crate::tell::Tell;
+use crate::turns::Turns;
 
 /// Lost races after which the message goes back to the queue instead.
 const MAX_ROUNDS: u32 = 5;
+/// What a source is thought to take before its header has been read.
+const UNSEEN: Duration = Duration::from_secs(1);
 const MIB: u64 = 1024 * 1024;
 
 /// Makes renditions of sources. Cheap to clone; clones share the budgets.
 #[derive(Clone)]
 pub struct Processor {
     store: Store,
+    tell: Tell,
+    cdn: Cdn,
     recipe: Arc<Recipe>,
     limits: Limits,
     fingerprint: Fingerprint,
+    turns: Turns,
     /// One permit for each core: pixel work never waits for a core that pixel work holds.
     cores: Arc<Semaphore>,
     /// One permit for each MiB that pixel work may take at once.
@@ -39,9 +47,9 @@ pub struct Processor {
     sources_mib: Arc<Semaphore>,
 }
 
-/// How a round ended: settled, or the manifest changed under it.
+/// How a round ended: settled, with the manifest that says so, or the manifest changed under it.
 enum Round {
-    Settled(Outcome),
+    Settled(Outcome, Box<Manifest>),
     LostRace,
 }
 
@@ -64,10 +72,13 @@ enum Made {
 }
 
 impl Processor {
-    pub fn new(store: Store, recipe: Recipe, limits: Limits) -> Self {
+    pub fn new(store: Store, tell: Tell, cdn: Cdn, recipe: Recipe, limits: Limits) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             store,
+            tell,
+            cdn,
+            turns: Turns::default(),
             fingerprint: Fingerprint::of(&recipe, &limits, imaging::ENCODERS),
             recipe: Arc::new(recipe),
             cores: Arc::new(Semaphore::new(cores)),
@@ -81,12 +92,22 @@ impl Processor {
         self.store.bucket()
     }
 
-    /// Brings what is published of one source in line with the source as it is now.
+    /// Lets pixel work that is under way finish, and begins no more.
+    pub fn begin_nothing_more(&self) {
+        for budget in [&self.sources_mib, &self.memory_mib, &self.cores] {
+            budget.close();
+        }
+    }
+
+    /// Brings what is published of one source in line with the source as it is now, and tells whoever is
+    /// to be told, again where it was done before: nobody knows how far the one before came.
     pub async fn process(&self, plan: &Plan, deadline: Deadline) -> Result<Outcome, Error> {
+        let turn = deadline.wait(UNSEEN, self.turns.take(&plan.source)).await;
+        let _turn = turn.ok_or(Error::TooLate { needed_ms: ms(UNSEEN) })?;
         for _ in 0..MAX_ROUNDS {
-            match self.round(plan, deadline).await? {
-                Round::Settled(outcome) => return Ok(outcome),
-                Round::LostRace => {}
+            if let Round::Settled(outcome, manifest) = self.round(plan, deadline).await? {
+                self.tell.tell(&manifest).await?;
+                return Ok(outcome);
             }
         }
         Err(Error::Contended { rounds: MAX_ROUNDS })
@@ -100,8 +121,10 @@ impl Processor {
             let Some(head) = self.store.head_source(&plan.source).await? else {
                 return self.remove(plan, standing).await;
             };
-            if let Some(outcome) = settled(standing.as_ref(), &self.revision(&head)) {
-                return Ok(Round::Settled(outcome));
+            if let Some((outcome, manifest)) = self.settled(standing.as_ref(), &head)
+                && (!plan.repair || self.is_whole(manifest).await?)
+            {
+                return Ok(Round::Settled(outcome, Box::new(manifest.clone())));
             }
             if let Err(Error::Rejected(rejection)) = self.judge_head(&head) {
                 let made = Made::Rejected { size_px: None, rejection };
@@ -111,20 +134,31 @@ impl Processor {
         let Some(Fetched { head, body }) = self.store.get_source(&plan.source).await? else {
             return self.remove(plan, standing).await;
         };
-        let made = self.make(&plan.source, &head, body, deadline).await?;
+        let revision = self.revision(&head, standing.as_ref());
+        let made = self.make(&plan.source, &revision, &head, body, deadline).await?;
         self.publish(plan, standing.as_ref(), &head, made).await
+    }
+
+    /// Whether every rendition that a manifest names is there.
+    async fn is_whole(&self, manifest: &Manifest) -> Result<bool, Error> {
+        if manifest.renditions().is_empty() {
+            return Ok(true);
+        }
+        let there = self.store.made_of(&manifest.source.key, &manifest.revision).await?;
+        Ok(manifest.renditions().iter().all(|rendition| there.contains(&rendition.key)))
     }
 
     /// Makes the renditions, or says why the bytes do not allow it.
     async fn make(
         &self,
         source: &SourceKey,
+        revision: &Revision,
         head: &SourceHead,
         body: ByteStream,
         deadline: Deadline,
     ) -> Result<Made, Error> {
         let mut size_px = None;
-        match self.try_make(source, head, body, deadline, &mut size_px).await {
+        match self.try_make(source, revision, head, body, deadline, &mut size_px).await {
             Ok(made) => Ok(made),
             Err(error) => match error.outcome() {
                 Outcome::Rejected(rejection) => Ok(Made::Rejected { size_px, rejection }),
@@ -137,25 +171,23 @@ impl Processor {
     async fn try_make(
         &self,
         source: &SourceKey,
+        revision: &Revision,
         head: &SourceHead,
         body: ByteStream,
         deadline: Deadline,
         size_px: &mut Option<(u32, u32)>,
     ) -> Result<Made, Error> {
         let declared = self.judge_head(head)?;
-        let held = self.hold_source(head).await?;
+        let held = deadline.wait(UNSEEN, self.hold_source(head)).await;
+        let held = held.ok_or(Error::TooLate { needed_ms: ms(UNSEEN) })??;
         let bytes = self.read(source, head, body).await?;
         let probe = judge::header(Some(declared), &bytes, &self.limits, &self.recipe)?;
         let (width, height) = (probe.width_px, probe.height_px);
         *size_px = Some((width, height));
-        let permits = self.permits(probe.cost).await?;
-        // Only now is it known how long it waited.
         let needed_ms = probe.cost.cpu_ms;
-        if !deadline.allows(Duration::from_millis(needed_ms)) {
-            return Err(Error::TooLate { needed_ms });
-        }
-        let revision = self.revision(head);
-        let (renditions, placeholder) = self.render(source, &revision, bytes, probe, (permits, held)).await?;
+        let permits = deadline.wait(Duration::from_millis(needed_ms), self.permits(probe.cost)).await;
+        let permits = permits.ok_or(Error::TooLate { needed_ms })??;
+        let (renditions, placeholder) = self.render(source, revision, bytes, probe, (permits, held)).await?;
         Ok(Made::Ready { width, height, renditions, placeholder })
     }
 
@@ -243,8 +275,26 @@ impl Processor {
         Ok(Permits { _memory: memory, cores })
     }
 
-    fn revision(&self, head: &SourceHead) -> Revision {
-        Revision::of(&head.etag, head.version_id.as_deref(), head.modified_s, &self.fingerprint)
+    /// The name of what is to be made of a source where this manifest stands.
+    fn revision(&self, head: &SourceHead, standing: Option<&Standing>) -> Revision {
+        Revision::of(&head.state(), generation(standing), &self.fingerprint)
+    }
+
+    /// What the standing manifest has settled for the source as it is now: nothing is left to do. A failure is
+    /// due again, and a tombstone ends with the source's return.
+    fn settled<'a>(
+        &self,
+        standing: Option<&'a Standing>,
+        head: &SourceHead,
+    ) -> Option<(Outcome, &'a Manifest)> {
+        let manifest = standing?.manifest.as_ref().ok()?;
+        let outcome = match &manifest.outcome {
+            _ if manifest.revision != self.revision(head, standing) => return None,
+            Told::Ready { .. } => Outcome::Published,
+            Told::Rejected { rejection } => Outcome::Rejected(rejection.clone()),
+            Told::Failed { .. } | Told::Removed => return None,
+        };
+        Some((outcome, manifest))
     }
 
     async fn publish(
@@ -262,14 +312,21 @@ impl Processor {
                 (Told::Rejected { rejection: rejection.clone() }, size_px, Outcome::Rejected(rejection))
             }
         };
-        let manifest = self.manifest(plan, head, size_px, told);
+        let manifest = self.manifest(plan, standing, head, size_px, told);
         Ok(match self.store.commit(&plan.source.manifest(), standing, &manifest).await? {
-            Commit::Done => Round::Settled(outcome),
+            Commit::Done => Round::Settled(outcome, Box::new(manifest)),
             Commit::Lost => Round::LostRace,
         })
     }
 
-    fn manifest(&self, plan: &Plan, head: &SourceHead, size_px: Option<(u32, u32)>, told: Told) -> Manifest {
+    fn manifest(
+        &self,
+        plan: &Plan,
+        standing: Option<&Standing>,
+        head: &SourceHead,
+        size_px: Option<(u32, u32)>,
+        told: Told,
+    ) -> Manifest {
         let source = Source {
             key: plan.source.clone(),
             etag: head.etag.clone(),
@@ -281,31 +338,40 @@ impl Processor {
             width: size_px.map(|(width, _)| width),
             height: size_px.map(|(_, height)| height),
         };
-        Manifest::new(told, self.revision(head), source, self.fingerprint.clone(), Timestamp::now())
+        let (revision, generation) = (self.revision(head, standing), generation(standing));
+        Manifest::new(told, revision, generation, source, self.fingerprint.clone(), Timestamp::now())
     }
 
-    /// The source is gone: a tombstone, then the objects of the revision that it replaces. Written
-    /// even where there was no manifest, so that a worker that saw the source earlier loses its race.
+    /// The source is gone: a tombstone, and all that was made of it is deleted.
+    ///
+    /// What is deleted was listed before the tombstone was written. Whoever commits after that has read the
+    /// tombstone, and so makes everything under a revision of its generation, which was never on the list:
+    /// nothing that a later manifest names is deleted, however late. The tombstone is written even where
+    /// there was no manifest, so that a worker that saw the source earlier loses its race, and then cleans
+    /// up behind itself, here.
     async fn remove(&self, plan: &Plan, standing: Option<Standing>) -> Result<Round, Error> {
+        let made = self.store.made(&plan.source).await?;
         let known = standing.as_ref().and_then(|standing| standing.manifest.as_ref().ok());
-        let revision = match known {
-            // Written before: what it replaced may have been deleted only in part.
-            Some(manifest) if manifest.status() == Status::Removed => manifest.revision.clone(),
+        let tombstone = match known {
+            Some(manifest) if manifest.status() == Status::Removed && made.is_empty() => manifest.clone(),
             _ => {
-                let tombstone = self.tombstone(plan, known);
+                let tombstone = self.tombstone(plan, standing.as_ref(), known);
                 match self.store.commit(&plan.source.manifest(), standing.as_ref(), &tombstone).await? {
                     Commit::Lost => return Ok(Round::LostRace),
-                    Commit::Done => tombstone.revision,
+                    Commit::Done => tombstone,
                 }
             }
         };
-        self.store.delete_all(&plan.source.revision_prefix(&revision)).await?;
-        Ok(Round::Settled(Outcome::Removed))
+        self.store.delete(&made).await?;
+        self.cdn.forget(&tombstone).await?;
+        Ok(Round::Settled(Outcome::Removed, Box::new(tombstone)))
     }
 
-    fn tombstone(&self, plan: &Plan, replaced: Option<&Manifest>) -> Manifest {
+    /// Of the next generation; of the source and the revision that it replaces, where they are known.
+    fn tombstone(&self, plan: &Plan, standing: Option<&Standing>, replaced: Option<&Manifest>) -> Manifest {
         let unseen = SourceHead::default();
-        let fresh = self.manifest(plan, &unseen, None, Told::Removed);
+        let fresh = self.manifest(plan, standing, &unseen, None, Told::Removed);
+        let fresh = Manifest { generation: generation(standing).saturating_add(1), ..fresh };
         match replaced {
             Some(manifest) => {
                 Manifest { revision: manifest.revision.clone(), source: manifest.source.clone(), ..fresh }
@@ -316,37 +382,29 @@ impl Processor {
 
     /// Says `failed` in the manifest: the message has been received for the last time. Leaves alone
     /// what is settled for the source as it is now, and pictures that an earlier recipe made of it.
-    pub async fn give_up(&self, plan: &Plan) -> Result<(), Error> {
+    pub async fn give_up(&self, plan: &Plan, code: FailureCode) -> Result<(), Error> {
         let standing = self.store.manifest(&plan.source.manifest()).await?;
         let Some(head) = self.store.head_source(&plan.source).await? else { return Ok(()) };
-        if settled(standing.as_ref(), &self.revision(&head)).is_some()
-            || is_published(standing.as_ref(), &head)
-        {
+        let standing = standing.as_ref();
+        if self.settled(standing, &head).is_some() || is_published(standing, &head) {
             return Ok(());
         }
         let failure = Failure {
-            code: "gave_up".to_owned(),
+            code: code.as_str().to_owned(),
             message:
                 "This upload could not be processed, through no fault of the file. It is kept, and can be \
                       processed again."
                     .to_owned(),
         };
-        let manifest = self.manifest(plan, &head, None, Told::Failed { failure });
-        self.store.commit(&plan.source.manifest(), standing.as_ref(), &manifest).await?;
+        let manifest = self.manifest(plan, standing, &head, None, Told::Failed { failure });
+        self.store.commit(&plan.source.manifest(), standing, &manifest).await?;
         Ok(())
     }
 }
 
-/// What a manifest of this very revision has settled: nothing is left to do. A failure is due again,
-/// and a tombstone ends with the source's return.
-fn settled(standing: Option<&Standing>, revision: &Revision) -> Option<Outcome> {
-    let manifest = standing?.manifest.as_ref().ok()?;
-    match &manifest.outcome {
-        _ if manifest.revision != *revision => None,
-        Told::Ready { .. } => Some(Outcome::Published),
-        Told::Rejected { rejection } => Some(Outcome::Rejected(rejection.clone())),
-        Told::Failed { .. } | Told::Removed => None,
-    }
+/// How many tombstones came before.
+fn generation(standing: Option<&Standing>) -> u64 {
+    standing.map_or(0, |standing| standing.generation)
 }
 
 /// Whether pictures of this very content are out, by whatever recipe.
@@ -383,6 +441,10 @@ pub(crate) fn panicked(error: tokio::task::JoinError) -> Error {
 /// A third of what pixel work may take, which is a fifth of the function's memory; at least one source.
 fn sources_budget_mib(limits: &Limits) -> u32 {
     budget_mib((limits.max_job_bytes / 3).max(limits.max_source_bytes))
+}
+
+pub(crate) fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Whole MiB, rounded up.

@@ -7,24 +7,30 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 pub use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use contract::manifest::{Manifest, ManifestError, Rendition};
-use contract::{ManifestKey, MediaType, SourceKey};
+use contract::revision::State;
+use contract::{ManifestKey, MediaType, RenditionKey, Revision, SourceKey};
 
 /// Renditions never change under their keys, so this is literally true.
 pub const RENDITION_CACHING: &str = "public, max-age=31536000, immutable";
 /// The one mutable object: new within seconds, also behind a CDN.
 pub const MANIFEST_CACHING: &str = "public, max-age=5";
+/// The most keys of one DeleteObjects.
+const MAX_DELETES: usize = 1000;
+
+pub type ErrorBox = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("may not {what}: the function's permissions do not allow it")]
     Forbidden { what: String },
     #[error("could not {what}")]
-    Failed { what: String, source: Box<dyn std::error::Error + Send + Sync> },
+    Failed { what: String, source: ErrorBox },
 }
 
 impl StoreError {
-    pub fn failed(what: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub fn failed(what: &str, source: impl Into<ErrorBox>) -> Self {
         Self::Failed { what: what.to_owned(), source: source.into() }
     }
 }
@@ -42,6 +48,15 @@ pub struct SourceHead {
 }
 
 impl SourceHead {
+    pub fn state(&self) -> State<'_> {
+        State {
+            etag: &self.etag,
+            version_id: self.version_id.as_deref(),
+            modified_s: self.modified_s,
+            content_type: self.content_type.as_deref(),
+        }
+    }
+
     /// The declared type, where it is one that is accepted.
     pub fn media_type(&self) -> Option<MediaType> {
         MediaType::from_content_type(self.content_type.as_deref()?)
@@ -58,6 +73,8 @@ pub struct Standing {
     pub etag: String,
     /// An unreadable one is replaced like any other: it still has an ETag to hold on to.
     pub manifest: Result<Manifest, ManifestError>,
+    /// Known of an unreadable one too, as far as it can be.
+    pub generation: u64,
 }
 
 /// How a conditional write ended.
@@ -118,7 +135,9 @@ impl Store {
         let Some(object) = found(sent, &what)? else { return Ok(None) };
         let etag = object.e_tag().unwrap_or_default().to_owned();
         let json = object.body.collect().await.map_err(|error| StoreError::failed(&what, error))?;
-        Ok(Some(Standing { etag, manifest: Manifest::parse(&json.into_bytes()) }))
+        let json = json.into_bytes();
+        let generation = Manifest::generation_of(&json);
+        Ok(Some(Standing { etag, manifest: Manifest::parse(&json), generation }))
     }
 
     /// Writes one rendition. Its key is its content's own, so repeating this changes nothing.
@@ -154,19 +173,61 @@ impl Store {
         }
     }
 
-    /// Deletes whatever lies under a revision's prefix. Goes on after a failure, and then tells the first:
-    /// the next attempt has less to do.
-    pub async fn delete_all(&self, prefix: &str) -> Result<(), StoreError> {
-        let what = format!("delete {prefix}");
-        // One page: a recipe makes at most 64 files, and a page holds 1 000.
-        let listed = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).send().await;
-        let listed = listed.map_err(|error| translate(error, &what))?;
+    /// Keys of all that was ever made of a source and is still there, its manifest excepted.
+    pub async fn made(&self, source: &SourceKey) -> Result<Vec<RenditionKey>, StoreError> {
+        self.renditions(source, &source.made_prefix()).await
+    }
+
+    /// Keys of what is there of one revision.
+    pub async fn made_of(
+        &self,
+        source: &SourceKey,
+        revision: &Revision,
+    ) -> Result<Vec<RenditionKey>, StoreError> {
+        self.renditions(source, &source.revision_prefix(revision)).await
+    }
+
+    async fn renditions(&self, source: &SourceKey, prefix: &str) -> Result<Vec<RenditionKey>, StoreError> {
+        let what = format!("list {prefix}");
+        let list = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix);
+        let mut pages = list.into_paginator().send();
+        let mut found = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| translate(error, &what))?;
+            let keys = page.contents().iter().filter_map(|object| object.key());
+            // Below the folder of `raw/a` may be that of `raw/a/b`.
+            let renditions = keys.filter_map(|key| RenditionKey::parse(key).ok());
+            found.extend(renditions.filter(|key| key.source().as_ref() == Ok(source)));
+        }
+        Ok(found)
+    }
+
+    /// Deletes renditions; those that are gone already are no error. Goes on after a failure, and then
+    /// tells the first: the next attempt has less to do.
+    pub async fn delete(&self, renditions: &[RenditionKey]) -> Result<(), StoreError> {
         let mut result = Ok(());
-        for key in listed.contents().iter().filter_map(|object| object.key()) {
-            let sent = self.client.delete_object().bucket(&self.bucket).key(key).send().await;
-            result = result.and(sent.map(drop).map_err(|error| translate(error, &what)));
+        for page in renditions.chunks(MAX_DELETES) {
+            result = result.and(self.delete_page(page).await);
         }
         result
+    }
+
+    async fn delete_page(&self, renditions: &[RenditionKey]) -> Result<(), StoreError> {
+        let what = format!("delete {} renditions", renditions.len());
+        let ids = renditions.iter().map(|key| ObjectIdentifier::builder().key(key.as_str()).build());
+        let ids = ids.collect::<Result<_, _>>().map_err(|error| StoreError::failed(&what, error))?;
+        let delete = Delete::builder().set_objects(Some(ids)).quiet(true).build();
+        let delete = delete.map_err(|error| StoreError::failed(&what, error))?;
+        let sent = self.client.delete_objects().bucket(&self.bucket).delete(delete).send().await;
+        let answer = sent.map_err(|error| translate(error, &what))?;
+        match answer.errors().first() {
+            None => Ok(()),
+            Some(error) if error.code() == Some("AccessDenied") => Err(StoreError::Forbidden { what }),
+            Some(error) => {
+                let said = [error.key(), error.code(), error.message()].map(Option::unwrap_or_default);
+                Err(StoreError::failed(&what, said.join(": ")))
+            }
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! In place of Lambda's event-source mapping: takes batches from the queue, invokes the worker's real
-//! handler with a real deadline, and honours partial failures as `ReportBatchItemFailures` does. Hides
-//! failed messages for a growing time, where SQS alone would wait out the visibility timeout.
+//! handler with a real deadline, and honours partial failures as `ReportBatchItemFailures` does. When a failed
+//! message is due again is the worker's affair, or else the visibility timeout's.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,21 +21,11 @@ const BATCH: usize = 10;
 const MAX_CONCURRENCY: usize = 2;
 /// How long a wait for messages lasts before the stop signal is looked at again.
 const POLL: Duration = Duration::from_secs(20);
-/// How long a failed message stays hidden, by its receive count.
-pub const RETRY_DELAYS: [Duration; 5] = [
-    Duration::from_secs(5),
-    Duration::from_secs(20),
-    Duration::from_secs(80),
-    Duration::from_secs(320),
-    Duration::from_secs(900),
-];
-
 #[derive(Clone)]
 pub struct EventSource {
     pub queue: Queue,
     pub worker: Worker,
     pub timeout: Duration,
-    pub retry_delays: Vec<Duration>,
 }
 
 impl EventSource {
@@ -83,25 +73,13 @@ impl EventSource {
             Err(_) => all(),
         };
         for message in &messages {
-            if let Err(error) = self.acknowledge(message, failed.contains(&message.message_id)).await {
+            if failed.contains(&message.message_id) {
+                continue;
+            }
+            if let Err(error) = self.queue.delete(&message.receipt_handle).await {
                 tracing::error!(%error, message.message_id, "the queue did not take an answer");
             }
         }
-    }
-
-    async fn acknowledge(&self, message: &Message, failed: bool) -> Result<(), local::Error> {
-        if failed {
-            let delay = self.retry_delay(message.receive_count);
-            self.queue.change_visibility(&message.receipt_handle, ms(delay)).await?;
-        } else {
-            self.queue.delete(&message.receipt_handle).await?;
-        }
-        Ok(())
-    }
-
-    fn retry_delay(&self, receive_count: u32) -> Duration {
-        let at = (receive_count.saturating_sub(1) as usize).min(self.retry_delays.len().saturating_sub(1));
-        self.retry_delays.get(at).copied().unwrap_or_default()
     }
 }
 

@@ -26,7 +26,6 @@ use worker::Worker;
 
 use crate::local::{self, Local, s3};
 use event_source::EventSource;
-pub use event_source::RETRY_DELAYS;
 use tokens::{Secrets, Tokens};
 
 pub const BUCKET: &str = "darkroom";
@@ -68,7 +67,7 @@ impl Default for Options {
             url_expiry: Duration::from_secs(900),
             max_receive_count: 10,
             run_worker: true,
-            retry_delays: RETRY_DELAYS.to_vec(),
+            retry_delays: worker::retry::DELAYS.to_vec(),
         }
     }
 }
@@ -119,12 +118,8 @@ impl Stack {
         servers.serve(s3, s3::router(local.objects.clone(), &credentials));
         servers.serve(cdn, cdn::router(local.objects.clone()));
         if options.run_worker {
-            let poller = EventSource {
-                queue: local.queue.clone(),
-                worker: worker.clone(),
-                timeout: FUNCTION_TIMEOUT,
-                retry_delays: options.retry_delays,
-            };
+            let poller =
+                EventSource { queue: local.queue.clone(), worker: worker.clone(), timeout: FUNCTION_TIMEOUT };
             event_source.tasks.spawn(poller.run(event_source.stop.subscribe()));
         }
         Ok(Self { api_url, s3_url, cdn_url, local, tokens, worker, client, event_source, servers })
@@ -188,6 +183,13 @@ fn worker_config(options: &Options) -> worker::Config {
         recipe: options.recipe.clone(),
         limits: options.limits.clone(),
         max_receive_count: options.max_receive_count,
+        retry_delays: options.retry_delays.clone(),
+        queue_url: None,
+        health_port: None,
+        event_topic_arn: None,
+        event_bus: None,
+        distribution_id: None,
+        is_lambda: true,
     }
 }
 
