@@ -5,6 +5,7 @@
 mod api;
 mod fixtures;
 mod fuzzed;
+mod protocol;
 mod readme;
 mod upload;
 mod worker;
