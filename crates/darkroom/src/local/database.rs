@@ -14,7 +14,7 @@ use redb::{
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 
-use super::Error;
+use super::{Clock, Error};
 
 const FILE: &str = "state.redb";
 const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
@@ -22,6 +22,7 @@ const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
 #[derive(Debug)]
 pub(super) struct Database {
     redb: redb::Database,
+    pub(super) clock: Clock,
     /// Told whenever a message may have become visible.
     pub(super) wake: Arc<Notify>,
 }
@@ -29,18 +30,20 @@ pub(super) struct Database {
 /// One write transaction, and what is to happen once it is committed.
 pub(super) struct Change {
     pub(super) tx: WriteTransaction,
+    /// When it began, ms since 1970, UTC.
+    pub(super) now_ms: u64,
     wake: Arc<Notify>,
     after_commit: RefCell<Vec<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Database {
     /// Opens `<dir>/state.redb`, or makes it; in memory without a folder. Blocks.
-    pub(super) fn open(dir: Option<&Path>) -> Result<Self, Error> {
+    pub(super) fn open(dir: Option<&Path>, clock: Clock) -> Result<Self, Error> {
         let redb = match dir {
             None => redb::Builder::new().create_with_backend(InMemoryBackend::new())?,
             Some(dir) => open_file(dir)?,
         };
-        Ok(Self { redb, wake: Arc::new(Notify::new()) })
+        Ok(Self { redb, clock, wake: Arc::new(Notify::new()) })
     }
 
     /// Reads a consistent state, on a thread that may block.
@@ -73,7 +76,8 @@ impl Database {
     /// [`Self::write`] on the calling thread. Blocks.
     pub(super) fn write_now<T>(&self, work: impl FnOnce(&Change) -> Result<T, Error>) -> Result<T, Error> {
         let tx = self.redb.begin_write()?;
-        let change = Change { tx, wake: self.wake.clone(), after_commit: RefCell::default() };
+        let now_ms = self.clock.now_ms();
+        let change = Change { tx, now_ms, wake: self.wake.clone(), after_commit: RefCell::default() };
         let done = work(&change)?;
         change.tx.commit()?;
         change.after_commit.into_inner().into_iter().for_each(|step| step());
@@ -113,19 +117,23 @@ fn open_file(dir: &Path) -> Result<redb::Database, Error> {
 mod tests {
     use super::*;
 
+    fn open(dir: Option<&Path>) -> Result<Database, Error> {
+        Database::open(dir, Clock::default())
+    }
+
     #[test]
     fn a_folder_has_one_holder_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
-        let held = Database::open(Some(dir.path())).unwrap();
-        let refused = Database::open(Some(dir.path())).unwrap_err();
+        let held = open(Some(dir.path())).unwrap();
+        let refused = open(Some(dir.path())).unwrap_err();
         assert_eq!(refused.to_string(), format!("{} is in use by another darkroom", dir.path().display()));
         drop(held);
-        Database::open(Some(dir.path())).unwrap();
+        open(Some(dir.path())).unwrap();
     }
 
     #[test]
     fn a_change_that_fails_leaves_nothing_and_tells_nobody() {
-        let database = Database::open(None).unwrap();
+        let database = open(None).unwrap();
         let failed: Result<(), Error> = database.write_now(|change| {
             change.next("n")?;
             change.after_commit(|| panic!("nothing was committed"));

@@ -10,6 +10,7 @@ pub mod queue;
 pub mod s3;
 
 mod blobs;
+mod clock;
 mod database;
 mod event;
 
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use contract::Layout;
 
+pub use clock::Clock;
 pub use objects::Objects;
 pub use queue::Queue;
 
@@ -36,6 +38,8 @@ pub struct Options {
     pub layout: Layout,
     /// How often a message is received before it goes to the dead-letter queue instead.
     pub max_receive_count: u32,
+    /// The time of whatever is stored, queued or announced.
+    pub clock: Clock,
 }
 
 /// A bucket and the queue that it announces to.
@@ -49,7 +53,7 @@ impl Local {
     /// Opens what is there, or makes it. Blocks on the disk. Fails with [`Error::InUse`] while another
     /// process holds the folder.
     pub fn open(options: &Options) -> Result<Self, Error> {
-        let database = Arc::new(Database::open(options.dir.as_deref())?);
+        let database = Arc::new(Database::open(options.dir.as_deref(), options.clock.clone())?);
         let blobs = Arc::new(Blobs::open(options.dir.as_deref())?);
         let announcer = Arc::new(Announcer::new(&options.bucket, options.layout));
         let objects = Objects::open(database.clone(), blobs, announcer)?;
@@ -91,8 +95,3 @@ macro_rules! database_errors {
     )*};
 }
 database_errors!(DatabaseError, TransactionError, TableError, StorageError, CommitError);
-
-/// Now, ms since 1970, UTC. Wall-clock, since what it stamps outlives the process.
-fn now_ms() -> u64 {
-    jiff::Timestamp::now().as_millisecond().unsigned_abs()
-}

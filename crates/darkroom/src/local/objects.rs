@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::blobs::{Blobs, Body, Writer};
 use super::database::{Change, Database};
 use super::event::{Announcer, Event};
-use super::{Error, now_ms, queue};
+use super::{Error, queue};
 
 pub use super::event::Cause;
 
@@ -229,7 +229,7 @@ impl Objects {
         let commit = move |change: &Change| {
             let old = record(change, &key)?;
             put.condition.check(old.as_ref().map(|old| &old.meta))?;
-            let meta = ObjectMeta { size, etag, last_modified_ms: now_ms(), headers: put.headers };
+            let meta = ObjectMeta { size, etag, last_modified_ms: change.now_ms, headers: put.headers };
             let new = Record { blob: blob.keep(), meta };
             change.tx.open_table(OBJECTS)?.insert(&*key, &*serde_json::to_vec(&new)?)?;
             this.discard(change, old);
@@ -331,12 +331,12 @@ impl Objects {
         let event = Event {
             key,
             cause,
-            time_ms: meta.map_or_else(now_ms, |meta| meta.last_modified_ms),
+            time_ms: change.now_ms,
             sequencer: change.next(SEQUENCER)?,
             content: meta.map(|meta| (meta.size, &*meta.etag)),
         };
         match self.announcer.message(&event) {
-            Some(message) => queue::enqueue(change, &message, now_ms()),
+            Some(message) => queue::enqueue(change, &message, change.now_ms),
             None => Ok(()),
         }
     }
@@ -369,16 +369,20 @@ mod tests {
     use contract::Layout;
 
     use super::*;
-    use crate::local::{Local, Options};
+    use crate::local::{Clock, Local, Options};
 
-    fn open(dir: Option<&Path>) -> Local {
-        Local::open(&Options {
+    fn options(dir: Option<&Path>) -> Options {
+        Options {
             dir: dir.map(Path::to_owned),
             bucket: "uploads".into(),
             layout: Layout::Flat,
             max_receive_count: 5,
-        })
-        .unwrap()
+            clock: Clock::default(),
+        }
+    }
+
+    fn open(dir: Option<&Path>) -> Local {
+        Local::open(&options(dir)).unwrap()
     }
 
     fn blobs(dir: &Path) -> usize {
@@ -414,6 +418,21 @@ mod tests {
         assert_eq!(body(&local.objects, "raw/a").await, "hello");
         assert_eq!(local.queue.receive(10, 1000).await.unwrap().len(), 1);
         assert_eq!(blobs(dir.path()), 1, "what nothing refers to is swept");
+    }
+
+    #[tokio::test]
+    async fn objects_messages_and_events_take_their_time_from_the_clock_in_hand() {
+        let now = Arc::new(std::sync::atomic::AtomicU64::new(1_763_791_685_042));
+        let hand = now.clone();
+        let clock = Clock::new(move || hand.load(std::sync::atomic::Ordering::Relaxed));
+        let local = Local::open(&Options { clock, ..options(None) }).unwrap();
+        assert_eq!(put(&local.objects, "raw/a", "x").await.last_modified_ms, 1_763_791_685_042);
+        let message = local.queue.receive(1, 3_600_000).await.unwrap().remove(0);
+        assert_eq!((message.sent_ms, message.first_received_ms), (1_763_791_685_042, 1_763_791_685_042));
+        assert!(message.body.contains("\"eventTime\":\"2025-11-22T06:08:05.042Z\""), "{}", message.body);
+        assert_eq!(local.queue.receive(1, 0).await.unwrap().len(), 0);
+        now.fetch_add(3_600_000, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(local.queue.receive(1, 0).await.unwrap().len(), 1, "an hour passed in no time");
     }
 
     #[tokio::test]

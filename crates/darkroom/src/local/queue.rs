@@ -10,8 +10,8 @@ use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinitio
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Error;
 use super::database::{Change, Database};
-use super::{Error, now_ms};
 
 /// Id -> [`Record`] as JSON.
 const MESSAGES: TableDefinition<u64, &[u8]> = TableDefinition::new("messages");
@@ -90,7 +90,7 @@ impl Queue {
 
     pub async fn send(&self, body: &str) -> Result<(), Error> {
         let body = body.to_owned();
-        self.database.write(move |change| enqueue(change, &body, now_ms())).await
+        self.database.write(move |change| enqueue(change, &body, change.now_ms)).await
     }
 
     /// Up to `max` visible messages, at most ten, hidden from others for `visibility_ms`. Those that
@@ -99,12 +99,12 @@ impl Queue {
     /// The count is on the disk before a message is given: one that kills the process each time still
     /// ends in the dead-letter queue.
     pub async fn receive(&self, max: usize, visibility_ms: u64) -> Result<Vec<Message>, Error> {
-        let now = now_ms();
+        let now = self.database.clock.now_ms();
         if self.next_visible_ms().await?.is_none_or(|next| next > now) {
             return Ok(Vec::new());
         }
         let most = self.max_receive_count;
-        self.database.write(move |change| receive(change, now, max, visibility_ms, most)).await
+        self.database.write(move |change| receive(change, change.now_ms, max, visibility_ms, most)).await
     }
 
     /// Removes the message; whether it did. A stale handle does nothing, as in SQS.
@@ -117,18 +117,20 @@ impl Queue {
     /// did. A stale handle does nothing.
     pub async fn change_visibility(&self, receipt_handle: &str, visibility_ms: u64) -> Result<bool, Error> {
         let Some((id, receipt)) = parse_handle(receipt_handle) else { return Ok(false) };
-        let now = now_ms();
-        self.database.write(move |change| change_visibility(change, now, id, receipt, visibility_ms)).await
+        let change =
+            move |change: &Change| change_visibility(change, change.now_ms, id, receipt, visibility_ms);
+        self.database.write(change).await
     }
 
     /// Makes all that is in flight visible, receive counts kept; how many. For a clean start, when
     /// whoever received them is known to be gone.
     pub async fn release_all(&self) -> Result<usize, Error> {
-        self.database.write(move |change| release_all(change, now_ms())).await
+        self.database.write(move |change| release_all(change, change.now_ms)).await
     }
 
     pub async fn counts(&self) -> Result<Counts, Error> {
-        self.database.read(move |tx| counts(tx, now_ms())).await
+        let now = self.database.clock.now_ms();
+        self.database.read(move |tx| counts(tx, now)).await
     }
 
     /// The dead-letter queue, oldest first.
@@ -150,7 +152,8 @@ impl Queue {
         // Listen before looking, or what is sent between the two is missed.
         woken.as_mut().enable();
         let next = self.next_visible_ms().await?;
-        let until_next = next.map(|next| Duration::from_millis(next.saturating_sub(now_ms())));
+        let now = self.database.clock.now_ms();
+        let until_next = next.map(|next| Duration::from_millis(next.saturating_sub(now)));
         let _ = tokio::time::timeout(until_next.map_or(timeout, |next| next.min(timeout)), woken).await;
         Ok(())
     }
@@ -301,11 +304,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::local::Clock;
 
     const MAX_RECEIVE_COUNT: u32 = 3;
 
     fn open(dir: Option<&Path>) -> Queue {
-        Queue::open(Arc::new(Database::open(dir).unwrap()), MAX_RECEIVE_COUNT).unwrap()
+        Queue::open(Arc::new(Database::open(dir, Clock::default()).unwrap()), MAX_RECEIVE_COUNT).unwrap()
     }
 
     /// The queue's own functions with the clock in hand.

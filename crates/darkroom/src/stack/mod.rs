@@ -168,6 +168,7 @@ async fn open(options: &Options) -> anyhow::Result<Local> {
         bucket: BUCKET.to_owned(),
         layout: options.layout,
         max_receive_count: options.max_receive_count,
+        clock: local::Clock::default(),
     };
     let local = tokio::task::spawn_blocking(move || Local::open(&options)).await??;
     let released = local.queue.release_all().await?;

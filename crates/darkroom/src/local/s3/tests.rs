@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::local::{Local, Options};
+use crate::local::{Clock, Local, Options};
 
 const BUCKET: &str = "uploads";
 const SECRET: &str = "a secret of the tests";
@@ -35,8 +35,13 @@ struct Endpoint {
 
 impl Endpoint {
     async fn start(dir: Option<&Path>, layout: Layout) -> Self {
-        let options =
-            Options { dir: dir.map(Path::to_owned), bucket: BUCKET.into(), layout, max_receive_count: 5 };
+        let options = Options {
+            dir: dir.map(Path::to_owned),
+            bucket: BUCKET.into(),
+            layout,
+            max_receive_count: 5,
+            clock: Clock::default(),
+        };
         let local = Local::open(&options).unwrap();
         let credentials = Credentials { access_key: "local".into(), secret_key: SECRET.into() };
         let router = router(local.objects.clone(), &credentials);
