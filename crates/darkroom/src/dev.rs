@@ -69,7 +69,8 @@ fn greet(stack: &Stack, dir: Option<PathBuf>) {
     println!("Ctrl-C ends it.");
 }
 
-async fn stop_asked_for() -> anyhow::Result<()> {
+/// On Ctrl-C or SIGTERM.
+pub(crate) async fn stop_asked_for() -> anyhow::Result<()> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

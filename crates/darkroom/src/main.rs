@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use darkroom::operate::{self, backfill, reconcile, redrive, status};
 use darkroom::{dev, process};
 
 /// From what a browser uploads to a complete set of web images.
@@ -21,6 +22,14 @@ enum Command {
     Dev(dev::Args),
     /// Make the renditions of local files, just as the worker makes them of uploads
     Process(process::Args),
+    /// Have the worker look at sources that have no manifest, or one of another recipe
+    Backfill(backfill::Args),
+    /// Find what does not fit together in a bucket; mend it with --fix
+    Reconcile(reconcile::Args),
+    /// Say why messages are in the dead-letter queue, and send them back
+    Redrive(redrive::Args),
+    /// Tell one upload's story: source, manifest, renditions, queue
+    Status(status::Args),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +45,10 @@ fn main() -> ExitCode {
         None => dev::run(cli.dev),
         Some(Command::Dev(args)) => dev::run(args),
         Some(Command::Process(args)) => process::run(&args),
+        Some(Command::Backfill(args)) => operate::run(|| backfill::run(&args)),
+        Some(Command::Reconcile(args)) => operate::run(|| reconcile::run(&args)),
+        Some(Command::Redrive(args)) => operate::run(|| redrive::run(&args)),
+        Some(Command::Status(args)) => operate::run(|| status::run(&args)),
     };
     done.unwrap_or_else(|error| {
         eprintln!("darkroom: {error:#}");
