@@ -30,8 +30,6 @@ const CURSOR_EVERY: u64 = 500;
 
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    #[command(flatten)]
-    common: Common,
     /// Only sources whose key begins so; '' is the whole bucket, as nested keys need
     #[arg(long, value_name = "TEXT", default_value = "raw/")]
     prefix: String,
@@ -50,6 +48,8 @@ pub struct Args {
     /// Begin anew, wherever an earlier run with the same flags stopped
     #[arg(long)]
     restart: bool,
+    #[command(flatten)]
+    common: Common,
 }
 
 /// Which sources to look at, and by what to judge them.

@@ -37,8 +37,6 @@ const GRACE: &str = "15m";
 
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    #[command(flatten)]
-    common: Common,
     /// Mend what is found: ask the worker to look again, delete what no manifest names
     #[arg(long)]
     fix: bool,
@@ -48,6 +46,8 @@ pub struct Args {
     /// Sources younger than this may still be on their way: no fault is found with them
     #[arg(long, value_name = "AGE", default_value = GRACE)]
     grace: Age,
+    #[command(flatten)]
+    common: Common,
 }
 
 /// How to look.

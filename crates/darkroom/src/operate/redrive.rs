@@ -284,7 +284,7 @@ mod tests {
         for (body, expected) in [
             (" ", "empty_body"),
             ("hello", "not_json"),
-            (&*deep, "not_json"),
+            (&*deep, "not_an_event"),
             ("{}", "not_an_event"),
             (r#"{"Event":"s3:TestEvent"}"#, "test_event"),
             (&*newer, "other_event_version"),

@@ -29,11 +29,11 @@ pub struct Args {
     /// Key of a source, of its manifest or of a rendition; or a URL of one: s3://, S3's, the CDN's, the API's
     #[arg(value_name = "KEY")]
     key: String,
-    #[command(flatten)]
-    common: Common,
     /// The worker's recipe, where it is not the built-in one, RECIPE or RECIPE_FILE
     #[arg(long, value_name = "FILE")]
     recipe: Option<String>,
+    #[command(flatten)]
+    common: Common,
 }
 
 /// One upload's story.

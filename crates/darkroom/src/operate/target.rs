@@ -27,16 +27,16 @@ const ATTEMPT_TIME: Duration = Duration::from_secs(30);
 #[derive(clap::Args, Debug, Clone)]
 #[command(next_help_heading = "Where")]
 pub struct Target {
-    /// Bucket of sources and renditions [or: the variable BUCKET]
+    /// Bucket of sources and renditions [variable: BUCKET]
     #[arg(long, value_name = "NAME")]
     bucket: Option<String>,
-    /// Queue that the worker reads [or: QUEUE_URL]
+    /// Queue that the worker reads [variable: QUEUE_URL]
     #[arg(long, value_name = "URL")]
     queue_url: Option<String>,
-    /// Its dead-letter queue [or: DEAD_LETTER_QUEUE_URL, or what the queue itself says]
+    /// Its dead-letter queue [variable: DEAD_LETTER_QUEUE_URL; else the queue itself tells]
     #[arg(long, value_name = "URL")]
     dead_letter_queue_url: Option<String>,
-    /// The stack that `darkroom dev` runs on this machine, by its API port, in place of AWS
+    /// In place of AWS, what `darkroom dev` runs on this machine: its port, 8787 when none is said
     #[arg(
         long,
         value_name = "PORT",

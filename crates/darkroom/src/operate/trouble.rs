@@ -25,7 +25,7 @@ where
         other => telemetry::chain(other),
     };
     let way_out = way_out(error, &cause);
-    anyhow::anyhow!("could not {what}: {cause}{way_out}")
+    anyhow::anyhow!("could not {what}: {}{way_out}", cause.trim_end_matches('.'))
 }
 
 fn way_out<E>(error: &SdkError<E>, cause: &str) -> &'static str {
