@@ -176,7 +176,7 @@ async fn open(options: &Options) -> anyhow::Result<Local> {
         clock: local::Clock::default(),
     };
     let local = tokio::task::spawn_blocking(move || Local::open(&options)).await??;
-    let released = local.queue.release_all().await?;
+    let released = local.queue.release_all().await? + local.dead_letters.release_all().await?;
     if released > 0 {
         tracing::info!(released, "messages that the last run left in hand are due again");
     }
