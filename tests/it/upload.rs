@@ -245,6 +245,42 @@ async fn a_taken_port_is_named_with_the_way_out() {
 }
 
 #[tokio::test]
+async fn the_highest_ports_leave_no_room() {
+    for port in [65_533, 65_535] {
+        let error = Stack::start(Options { port, ..Options::default() }).await.err().unwrap().to_string();
+        assert!(error.contains("room for the three ports after it"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_s3_announces_is_received_by_whoever_polls_the_stacks_queue() {
+    let stack = idle_stack().await;
+    darkroom_tests::put_source(&stack, "raw/a1/photo.jpg", "image/jpeg", fixture("images/wide.jpg")).await;
+    let receive = || stack.sqs.receive_message().queue_url(&stack.queue_url).wait_time_seconds(20);
+    let got = receive().send().await.unwrap();
+    let body: Value = serde_json::from_str(got.messages()[0].body().unwrap()).unwrap();
+    assert_eq!(body["Records"][0]["s3"]["object"]["key"], "raw/a1/photo.jpg");
+    let dead = stack.sqs.receive_message().queue_url(&stack.dead_letter_queue_url).send().await.unwrap();
+    assert_eq!(dead.messages().len(), 0);
+    let known = stack.sqs.get_queue_url().queue_name("darkroom").send().await.unwrap();
+    assert_eq!(known.queue_url(), Some(&*stack.queue_url));
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_for_nobody_who_waits_for_messages() {
+    let stack = idle_stack().await;
+    let poll = stack.sqs.receive_message().queue_url(&stack.queue_url).wait_time_seconds(20).send();
+    let poll = tokio::spawn(poll);
+    // Long enough to be there; if it is not, the test proves less and still passes.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let start = std::time::Instant::now();
+    stack.shutdown().await;
+    // A shutdown that waits in vain cuts off after ten seconds.
+    assert!(start.elapsed() < Duration::from_secs(9), "{:?}", start.elapsed());
+    assert_eq!(poll.await.unwrap().unwrap().messages().len(), 0);
+}
+
+#[tokio::test]
 async fn a_folder_in_use_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options { dir: Some(dir.path().to_owned()), ..Options::default() };

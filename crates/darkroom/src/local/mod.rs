@@ -8,6 +8,7 @@
 pub mod objects;
 pub mod queue;
 pub mod s3;
+pub mod sqs;
 
 mod blobs;
 mod clock;
@@ -48,6 +49,7 @@ pub struct Local {
     pub objects: Objects,
     pub queue: Queue,
     pub dead_letters: Queue,
+    pub clock: Clock,
 }
 
 impl Local {
@@ -59,7 +61,7 @@ impl Local {
         let announcer = Arc::new(Announcer::new(&options.bucket, options.layout));
         let objects = Objects::open(database.clone(), blobs, announcer)?;
         let (queue, dead_letters) = Queue::open(database, options.max_receive_count)?;
-        Ok(Self { objects, queue, dead_letters })
+        Ok(Self { objects, queue, dead_letters, clock: options.clock.clone() })
     }
 }
 
