@@ -43,8 +43,7 @@ impl Requests {
     /// A worker whose requests are noted here.
     fn worker(&self, stack: &Stack) -> Worker {
         let client = stack.client.config().to_builder().interceptor(self.clone()).build();
-        let config =
-            Config::from_settings(&|name| (name == "BUCKET").then(|| BUCKET.to_owned())).unwrap();
+        let config = Config::from_settings(&|name| (name == "BUCKET").then(|| BUCKET.to_owned())).unwrap();
         Worker::new(config, aws_sdk_s3::Client::from_conf(client))
     }
 
