@@ -120,8 +120,8 @@ async fn every_bad_file_is_rejected_with_its_own_code_and_a_sentence() {
         assert!(told["manifest"].get("renditions").is_none());
         assert!(told["rejection"]["message"].as_str().unwrap().ends_with('.'), "{told}");
     }
-    let counts = stack.local.queue.counts().await.unwrap();
-    assert_eq!((counts.dead, counts.visible), (0, 0), "a rejection was retried");
+    let (queued, dead) = (stack.local.queue.counts().await, stack.local.dead_letters.counts().await);
+    assert_eq!((queued.unwrap().visible, dead.unwrap().total()), (0, 0), "a rejection was retried");
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn a_message_that_is_no_event_is_retried_until_the_dead_letter_queue_has_i
     let stack = Stack::start(options).await.unwrap();
     stack.local.queue.send("no event").await.unwrap();
     for _ in 0..1000 {
-        let dead = stack.local.queue.dead_letters().await.unwrap();
+        let dead = stack.local.dead_letters.peek().await.unwrap();
         if let [message] = &dead[..] {
             assert_eq!((message.body.as_str(), message.receive_count), ("no event", 3));
             return;
@@ -242,6 +242,42 @@ async fn a_taken_port_is_named_with_the_way_out() {
     let error = Stack::start(Options { port, ..Options::default() }).await.err().unwrap().to_string();
     assert!(error.contains(&format!("port {port}, for the API, is taken")), "{error}");
     assert!(error.contains("--port"), "{error}");
+}
+
+#[tokio::test]
+async fn the_highest_ports_leave_no_room() {
+    for port in [65_533, 65_535] {
+        let error = Stack::start(Options { port, ..Options::default() }).await.err().unwrap().to_string();
+        assert!(error.contains("room for the three ports after it"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_s3_announces_is_received_by_whoever_polls_the_stacks_queue() {
+    let stack = idle_stack().await;
+    darkroom_tests::put_source(&stack, "raw/a1/photo.jpg", "image/jpeg", fixture("images/wide.jpg")).await;
+    let receive = || stack.sqs.receive_message().queue_url(&stack.queue_url).wait_time_seconds(20);
+    let got = receive().send().await.unwrap();
+    let body: Value = serde_json::from_str(got.messages()[0].body().unwrap()).unwrap();
+    assert_eq!(body["Records"][0]["s3"]["object"]["key"], "raw/a1/photo.jpg");
+    let dead = stack.sqs.receive_message().queue_url(&stack.dead_letter_queue_url).send().await.unwrap();
+    assert_eq!(dead.messages().len(), 0);
+    let known = stack.sqs.get_queue_url().queue_name("darkroom").send().await.unwrap();
+    assert_eq!(known.queue_url(), Some(&*stack.queue_url));
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_for_nobody_who_waits_for_messages() {
+    let stack = idle_stack().await;
+    let poll = stack.sqs.receive_message().queue_url(&stack.queue_url).wait_time_seconds(20).send();
+    let poll = tokio::spawn(poll);
+    // Long enough to be there; if it is not, the test proves less and still passes.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let start = std::time::Instant::now();
+    stack.shutdown().await;
+    // A shutdown that waits in vain cuts off after ten seconds.
+    assert!(start.elapsed() < Duration::from_secs(9), "{:?}", start.elapsed());
+    assert_eq!(poll.await.unwrap().unwrap().messages().len(), 0);
 }
 
 #[tokio::test]

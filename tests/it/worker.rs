@@ -126,6 +126,6 @@ async fn a_shutdown_lets_the_work_in_hand_finish() {
 
     let after = Stack::start(Options { run_worker: false, ..options }).await.unwrap();
     assert_eq!(manifest(&after, grant.text("key")).await.unwrap().status(), Status::Ready);
-    let counts = after.local.queue.counts().await.unwrap();
-    assert_eq!((counts.visible, counts.in_flight, counts.dead), (0, 0, 0));
+    assert_eq!(after.local.queue.counts().await.unwrap().total(), 0);
+    assert_eq!(after.local.dead_letters.counts().await.unwrap().total(), 0);
 }

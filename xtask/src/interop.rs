@@ -11,7 +11,7 @@ use crate::{cargo, command, no_more, target_dir, tools};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const CLIENTS: &str = "tests/interop";
-/// The stack takes three ports from one of these on.
+/// The stack takes four ports from one of these on.
 const FIRST_PORT: u16 = 18_787;
 const START_TRIES: u32 = 100;
 
@@ -49,14 +49,14 @@ struct Stack {
 
 impl Stack {
     fn start() -> Result<Self, String> {
-        let port = free_port().ok_or("there are no three free ports in a row")?;
+        let port = free_port().ok_or("there are no four free ports in a row")?;
         let program = target_dir().join("debug/darkroom");
         let mut dev = Command::new(&program);
         dev.args(["dev", "--memory", "--port", &port.to_string()]).env("RUST_LOG", "warn");
         let process = dev.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
         let stack = Self { process, url: format!("http://127.0.0.1:{port}") };
         for _ in 0..START_TRIES {
-            if TcpStream::connect(("127.0.0.1", port + 2)).is_ok() {
+            if TcpStream::connect(("127.0.0.1", port + 3)).is_ok() {
                 return Ok(stack);
             }
             sleep(Duration::from_millis(100));
@@ -74,5 +74,5 @@ impl Drop for Stack {
 
 fn free_port() -> Option<u16> {
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    (FIRST_PORT..FIRST_PORT + 300).step_by(3).find(|port| (*port..port + 3).all(is_free))
+    (FIRST_PORT..FIRST_PORT + 400).step_by(4).find(|port| (*port..port + 4).all(is_free))
 }

@@ -9,12 +9,13 @@ use contract::Recipe;
 use tracing_subscriber::EnvFilter;
 use worker::config::read_recipe;
 
+use crate::local::sqs::DEAD_LETTER_QUEUE_NAME;
 use crate::stack::{ACCESS_KEY, BUCKET, Options, REGION, SECRET_KEY, Stack};
 use crate::tools;
 
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Port of the API; S3 listens on the next one, the CDN on the one after
+    /// Port of the API; S3, the CDN and SQS listen on the three after it
     #[arg(long, default_value_t = 8787)]
     port: u16,
     /// Keep nothing on disk
@@ -57,11 +58,12 @@ pub fn recipe(file: Option<&str>) -> anyhow::Result<Recipe> {
 fn greet(stack: &Stack, dir: Option<PathBuf>) {
     let kept =
         dir.map_or_else(|| "in memory, gone at the end".to_owned(), |dir| format!("in {}", dir.display()));
-    let Stack { api_url, s3_url, cdn_url, .. } = stack;
+    let Stack { api_url, s3_url, cdn_url, queue_url, .. } = stack;
     println!("Darkroom is running. Open {api_url} and drop photos on the page.\n");
     println!("  API   {api_url}   a token: curl {api_url}/dev/token");
     println!("  S3    {s3_url}   bucket {BUCKET}, region {REGION}, key {ACCESS_KEY}, secret {SECRET_KEY}");
     println!("  CDN   {cdn_url}   serves processed/ alone");
+    println!("  SQS   {queue_url}   and {DEAD_LETTER_QUEUE_NAME} beside it; any credentials");
     println!("  State {kept}\n");
     for sentence in tools::missing() {
         println!("  Note: {sentence}\n");

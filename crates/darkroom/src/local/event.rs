@@ -9,8 +9,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-const REGION: &str = "us-east-1";
-const ACCOUNT: &str = "000000000000";
+pub(super) const REGION: &str = "us-east-1";
+pub(super) const ACCOUNT: &str = "000000000000";
 const PREFIX: &str = "raw/";
 
 /// What S3 leaves as it is in a key; a space becomes `+`.

@@ -1,5 +1,5 @@
-//! The local stand-ins for S3 and SQS: one bucket and one queue over one database, in a folder or in
-//! memory.
+//! The local stand-ins for S3 and SQS: one bucket, one queue and its dead-letter queue over one
+//! database, in a folder or in memory.
 //!
 //! An object and the notification of it are stored in one transaction, so an upload that was
 //! acknowledged is never without its message, whatever ends the process. Nothing here ever calls AWS,
@@ -8,6 +8,7 @@
 pub mod objects;
 pub mod queue;
 pub mod s3;
+pub mod sqs;
 
 mod blobs;
 mod clock;
@@ -42,11 +43,13 @@ pub struct Options {
     pub clock: Clock,
 }
 
-/// A bucket and the queue that it announces to.
+/// A bucket, the queue that it announces to, and where that queue's hopeless messages go.
 #[derive(Debug, Clone)]
 pub struct Local {
     pub objects: Objects,
     pub queue: Queue,
+    pub dead_letters: Queue,
+    pub clock: Clock,
 }
 
 impl Local {
@@ -57,8 +60,8 @@ impl Local {
         let blobs = Arc::new(Blobs::open(options.dir.as_deref())?);
         let announcer = Arc::new(Announcer::new(&options.bucket, options.layout));
         let objects = Objects::open(database.clone(), blobs, announcer)?;
-        let queue = Queue::open(database, options.max_receive_count)?;
-        Ok(Self { objects, queue })
+        let (queue, dead_letters) = Queue::open(database, options.max_receive_count)?;
+        Ok(Self { objects, queue, dead_letters, clock: options.clock.clone() })
     }
 }
 

@@ -336,7 +336,7 @@ impl Objects {
             content: meta.map(|meta| (meta.size, &*meta.etag)),
         };
         match self.announcer.message(&event) {
-            Some(message) => queue::enqueue(change, &message, change.now_ms),
+            Some(message) => queue::enqueue(change, &message),
             None => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! The whole system in one process: S3, queue, event-source mapping, gateway and CDN origin around the
+//! The whole system in one process: S3, SQS, event-source mapping, gateway and CDN origin around the
 //! two functions' real handlers. What `darkroom dev` runs and what the tests boot. Nothing here
 //! decides what becomes of an upload: the handlers do.
 
@@ -10,7 +10,7 @@ mod gateway;
 mod page;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,18 +24,20 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use worker::Worker;
 
-use crate::local::{self, Local, s3};
+use crate::local::queue::Role;
+use crate::local::{self, Local, s3, sqs};
 use event_source::EventSource;
 use tokens::{Secrets, Tokens};
 
 pub const BUCKET: &str = "darkroom";
-/// Fixed, and worth nothing anywhere else: the S3 port listens on the loopback interface alone.
+/// Fixed, and worth nothing anywhere else: every port listens on the loopback interface alone.
 pub const ACCESS_KEY: &str = "darkroom";
 pub const SECRET_KEY: &str = "darkroom-local-only";
 pub const REGION: &str = "us-east-1";
 
-/// The function's timeout; the queue's visibility timeout is six times as long, as SQS advises.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(60);
+/// Six times the function's timeout, as SQS advises.
+const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(6 * FUNCTION_TIMEOUT.as_secs());
 /// How long work in hand may go on after a shutdown was asked for.
 const SHUTDOWN_TIME: Duration = Duration::from_secs(10);
 
@@ -43,7 +45,7 @@ const SHUTDOWN_TIME: Duration = Duration::from_secs(10);
 pub struct Options {
     /// Where the state is kept; `None` keeps it in memory.
     pub dir: Option<PathBuf>,
-    /// API on this port, S3 on the next, CDN on the one after; 0 takes any three free ones.
+    /// API on this port, S3, CDN and SQS on the three after it; 0 takes any four free ones.
     pub port: u16,
     pub layout: Layout,
     pub recipe: Recipe,
@@ -77,11 +79,16 @@ pub struct Stack {
     pub api_url: String,
     pub s3_url: String,
     pub cdn_url: String,
+    pub sqs_url: String,
+    pub queue_url: String,
+    pub dead_letter_queue_url: String,
     pub local: Local,
     pub tokens: Arc<Tokens>,
     pub worker: Worker,
     /// A real client of the stack's own S3.
     pub client: aws_sdk_s3::Client,
+    /// A real client of the stack's own SQS.
+    pub sqs: aws_sdk_sqs::Client,
     event_source: Part,
     servers: Part,
 }
@@ -94,9 +101,8 @@ struct Part {
 
 impl Stack {
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        let [api, s3, cdn] = listen(options.port).await?;
-        let [api_url, s3_url, cdn_url] = [&api, &s3, &cdn].map(|listener| url(listener.local_addr()));
-        let (api_url, s3_url, cdn_url) = (api_url?, s3_url?, cdn_url?);
+        let [api, s3, cdn, sqs] = listen(options.port).await?;
+        let (api_url, s3_url, cdn_url, sqs_url) = (url(&api)?, url(&s3)?, url(&cdn)?, url(&sqs)?);
         let local = open(&options).await?;
         let secrets = Secrets::open(options.dir.as_deref()).context("the stack's secrets")?;
         let tokens = Arc::new(Tokens::new(&secrets));
@@ -117,12 +123,32 @@ impl Stack {
         servers.serve(api, gateway::router(presign, tokens.clone(), &site));
         servers.serve(s3, s3::router(local.objects.clone(), &credentials));
         servers.serve(cdn, cdn::router(local.objects.clone()));
+        let queues = sqs::Options {
+            url: sqs_url.clone(),
+            visibility_timeout: VISIBILITY_TIMEOUT,
+            stopped: servers.stop.subscribe(),
+        };
+        servers.serve(sqs, sqs::router(&local, queues));
         if options.run_worker {
             let poller =
                 EventSource { queue: local.queue.clone(), worker: worker.clone(), timeout: FUNCTION_TIMEOUT };
             event_source.tasks.spawn(poller.run(event_source.stop.subscribe()));
         }
-        Ok(Self { api_url, s3_url, cdn_url, local, tokens, worker, client, event_source, servers })
+        Ok(Self {
+            queue_url: sqs::queue_url(&sqs_url, Role::Source),
+            dead_letter_queue_url: sqs::queue_url(&sqs_url, Role::DeadLetters),
+            sqs: sqs_client(&sqs_url),
+            api_url,
+            s3_url,
+            cdn_url,
+            sqs_url,
+            local,
+            tokens,
+            worker,
+            client,
+            event_source,
+            servers,
+        })
     }
 
     /// Takes nothing new and lets what is in hand finish. What is still queued stays queued.
@@ -171,7 +197,7 @@ async fn open(options: &Options) -> anyhow::Result<Local> {
         clock: local::Clock::default(),
     };
     let local = tokio::task::spawn_blocking(move || Local::open(&options)).await??;
-    let released = local.queue.release_all().await?;
+    let released = local.queue.release_all().await? + local.dead_letters.release_all().await?;
     if released > 0 {
         tracing::info!(released, "messages that the last run left in hand are due again");
     }
@@ -225,28 +251,45 @@ pub fn client(s3_url: &str) -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::from_conf(config)
 }
 
+/// A client of the local SQS, as pollers and operators have one of the real SQS.
+pub fn sqs_client(sqs_url: &str) -> aws_sdk_sqs::Client {
+    let config = aws_sdk_sqs::Config::builder()
+        .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
+        .region(Region::from_static(REGION))
+        .endpoint_url(sqs_url)
+        .credentials_provider(credentials())
+        .build();
+    aws_sdk_sqs::Client::from_conf(config)
+}
+
 fn credentials() -> Credentials {
     Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "darkroom dev")
 }
 
-async fn listen(port: u16) -> anyhow::Result<[TcpListener; 3]> {
+async fn listen(port: u16) -> anyhow::Result<[TcpListener; 4]> {
     let at = |offset: u16| match port {
         0 => Ok(0),
-        port => port.checked_add(offset).context("--port must leave room for the two ports after it"),
+        port => port.checked_add(offset).context("--port must leave room for the three ports after it"),
     };
-    Ok([bind(at(0)?, "the API").await?, bind(at(1)?, "S3").await?, bind(at(2)?, "the CDN").await?])
+    let [api, s3, cdn, sqs] = [at(0)?, at(1)?, at(2)?, at(3)?];
+    Ok([
+        bind(api, "the API").await?,
+        bind(s3, "S3").await?,
+        bind(cdn, "the CDN").await?,
+        bind(sqs, "SQS").await?,
+    ])
 }
 
 async fn bind(port: u16, what: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => anyhow::anyhow!(
             "port {port}, for {what}, is taken by another program (another `darkroom dev`?); \
-             `--port N` moves all three ports to N, N+1 and N+2"
+             `--port N` moves all four ports to N, N+1, N+2 and N+3"
         ),
         _ => anyhow::anyhow!("cannot listen on port {port}, for {what}: {error}"),
     })
 }
 
-fn url(address: io::Result<SocketAddr>) -> io::Result<String> {
-    Ok(format!("http://{}", address?))
+fn url(listener: &TcpListener) -> io::Result<String> {
+    Ok(format!("http://{}", listener.local_addr()?))
 }
