@@ -7,5 +7,6 @@ mod fixtures;
 mod fuzzed;
 mod protocol;
 mod readme;
+mod tell;
 mod upload;
 mod worker;

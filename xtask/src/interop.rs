@@ -21,11 +21,22 @@ pub fn interop(features: &[&str], args: &[String]) -> Result<(), String> {
     let python = python_with("interop", &format!("{CLIENTS}/requirements.txt"))?;
     command("npm", &["ci", "--prefix", CLIENTS, "--no-audit", "--no-fund"], &[])?;
     cargo(&[&["build", "--package", "darkroom"], features], &[])?;
+    // Apart, as cargo-lambda builds it again: together, both would be built with other features.
+    let worker_features = if features.is_empty() { "" } else { "--features avif" };
+    let words: Vec<&str> = worker_features.split_whitespace().collect();
+    cargo(&[&["build", "--package", "darkroom-worker"], &words], &[])?;
+    let worker = std::env::current_dir().map(|root| root.join(target_dir()).join("debug/darkroom-worker"));
+    let worker = worker.map_err(|error| error.to_string())?;
     let stack = Stack::start()?;
     let chromium = tools::chromium().ok_or("there is no Chromium")?;
     let chromium = chromium.to_string_lossy();
-    let env =
-        [("DARKROOM_API", stack.url.as_str()), ("CHROMIUM", &*chromium), ("PYTHONDONTWRITEBYTECODE", "1")];
+    let env = [
+        ("DARKROOM_API", stack.url.as_str()),
+        ("DARKROOM_WORKER", &*worker.to_string_lossy()),
+        ("DARKROOM_WORKER_FEATURES", worker_features),
+        ("CHROMIUM", &*chromium),
+        ("PYTHONDONTWRITEBYTECODE", "1"),
+    ];
     command(&python, &["-m", "pytest", "-p", "no:cacheprovider", CLIENTS], &env)?;
     command("node", &[&format!("{CLIENTS}/clients.mjs")], &env)
 }

@@ -26,9 +26,14 @@ const RENEWAL: Duration = Duration::from_secs(40);
 const MESSAGE_TIME: Duration = Duration::from_secs(15 * 60);
 /// How long work that is under way may go on after a stop; ECS and Kubernetes kill after 30 s.
 const STOP_TIME: Duration = Duration::from_secs(22);
+/// How long a receive that is under way may go on after a stop: where there are messages, it is answered.
+const LAST_ANSWER: Duration = Duration::from_secs(2);
 /// Pauses after receives that failed.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Messages with their places.
+type Received = Vec<(SqsMessage, OwnedSemaphorePermit)>;
 
 #[derive(Clone)]
 pub struct Poller {
@@ -57,10 +62,14 @@ impl Poller {
         let mut in_hand = JoinSet::new();
         let mut pause = FIRST_PAUSE;
         loop {
+            let mut receive = std::pin::pin!(self.receive());
             let received = tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => break,
-                received = self.receive() => received,
+                _ = stop.wait_for(|stop| *stop) => {
+                    self.give_back(tokio::time::timeout(LAST_ANSWER, receive).await).await;
+                    break;
+                }
+                received = &mut receive => received,
             };
             match received {
                 Ok(messages) => {
@@ -82,8 +91,18 @@ impl Poller {
         while in_hand.join_next().await.is_some() {}
     }
 
+    /// What the queue gave while the stop came: otherwise it would be hidden, and in nobody's hands.
+    async fn give_back(&self, last: Result<Result<Received, QueueError>, tokio::time::error::Elapsed>) {
+        let Ok(Ok(messages)) = last else { return };
+        for handle in messages.iter().filter_map(|(message, _)| message.receipt_handle.as_deref()) {
+            if let Err(error) = self.queue.hide(handle, Duration::ZERO).await {
+                tracing::warn!(error = telemetry::chain(&error), "a message is not given back at once");
+            }
+        }
+    }
+
     /// As many messages as there are free places, each with its own.
-    async fn receive(&self) -> Result<Vec<(SqsMessage, OwnedSemaphorePermit)>, QueueError> {
+    async fn receive(&self) -> Result<Received, QueueError> {
         let Ok(place) = self.places.clone().acquire_owned().await else { return Ok(Vec::new()) };
         let mut places = vec![place];
         while places.len() < MAX_BATCH
