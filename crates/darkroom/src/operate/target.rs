@@ -1,6 +1,7 @@
 //! What an operator's command works on: the flags and variables that name it, and the clients they make.
 //! The only module of the commands that reads the environment.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -9,12 +10,15 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use contract::setting::{self, BUCKET};
 use contract::{Fingerprint, Limits, Recipe};
+use tokio::net::TcpStream;
 use worker::Config;
 use worker::config::read_recipe;
 
 use super::bucket::Bucket;
 use super::pace::{Pace, Rate};
 use super::queue::Queue;
+use crate::local::queue::Role;
+use crate::local::sqs::queue_url;
 use crate::stack;
 
 const QUEUE_URL: &str = "QUEUE_URL";
@@ -66,12 +70,12 @@ pub struct Making {
 }
 
 impl Target {
-    /// Finds everything; asks nothing of it yet. `bucket` is one that the command was told of
+    /// Finds everything; asks nothing of AWS yet. `bucket` is one that the command was told of
     /// in another way.
     pub async fn open(&self, bucket: Option<&str>, rate: Rate) -> anyhow::Result<Place> {
         let pace = Pace::of(rate);
         match self.local {
-            Some(port) => local(port, &pace),
+            Some(port) => local(port, &pace).await,
             None => self.on_aws(bucket, &pace).await,
         }
     }
@@ -138,15 +142,28 @@ impl Place {
     }
 }
 
-fn local(port: u16, pace: &Pace) -> anyhow::Result<Place> {
-    let at = |offset| port.checked_add(offset).with_context(|| format!("no port is {offset} above {port}"));
-    let url = format!("http://127.0.0.1:{}", at(1)?);
+/// The dev stack, whose ports lie side by side.
+async fn local(port: u16, pace: &Pace) -> anyhow::Result<Place> {
+    let [s3, sqs] = [endpoint(port, 1, "S3").await?, endpoint(port, 3, "SQS").await?];
+    let client = stack::sqs_client(&sqs);
+    let queue = |role| Some(Queue::new(client.clone(), queue_url(&sqs, role), pace.clone()));
     Ok(Place {
         name: format!("the dev stack on port {port}"),
-        bucket: Bucket::new(stack::client(&url), stack::BUCKET, pace.clone()),
-        queue: None,
-        dead_letters: None,
+        bucket: Bucket::new(stack::client(&s3), stack::BUCKET, pace.clone()),
+        queue: queue(Role::Source),
+        dead_letters: queue(Role::DeadLetters),
     })
+}
+
+/// A URL at which something answers.
+async fn endpoint(port: u16, offset: u16, what: &str) -> anyhow::Result<String> {
+    let at = port
+        .checked_add(offset)
+        .with_context(|| format!("--local={port}: there is no port {offset} above"))?;
+    TcpStream::connect((Ipv4Addr::LOCALHOST, at)).await.map_err(|_| {
+        anyhow::anyhow!("nothing answers for {what} on port {at}: does `darkroom dev --port {port}` run?")
+    })?;
+    Ok(format!("http://127.0.0.1:{at}"))
 }
 
 async fn aws_settings() -> SdkConfig {
