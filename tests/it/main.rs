@@ -7,6 +7,7 @@ mod fixtures;
 mod fuzzed;
 mod protocol;
 mod readme;
+mod retries;
 mod tell;
 mod upload;
 mod worker;
