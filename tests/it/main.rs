@@ -8,6 +8,7 @@ mod fuzzed;
 mod operate;
 mod protocol;
 mod readme;
+mod retries;
 mod tell;
 mod upload;
 mod worker;

@@ -4,6 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::BoxError;
 use contract::manifest::Status;
 use contract::{Fingerprint, Layout, Limits, Manifest, Recipe, SourceKey};
 use darkroom::operate::backfill::{self, Reason, backfill};
@@ -412,6 +415,57 @@ async fn reconcile_never_deletes_what_a_manifest_names() {
     work(&stack).await;
     assert_all_named_are_there(&stack).await;
     assert_eq!(found(&stack, &look(TWO_DAYS)).await.0, Found::new());
+}
+
+/// Publishes a manifest while a deletion is on its way.
+#[derive(Debug, Clone)]
+struct Overtaking {
+    client: aws_sdk_s3::Client,
+    key: String,
+    manifest: Vec<u8>,
+}
+
+impl Intercept for Overtaking {
+    fn name(&self) -> &'static str {
+        "Overtaking"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if context.request().method() != "POST" {
+            return Ok(());
+        }
+        let Self { client, key, manifest } = self.clone();
+        let put = async move {
+            client.put_object().bucket(BUCKET).key(key).body(manifest.into()).send().await.unwrap();
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::spawn(move || runtime.block_on(put)).join().unwrap();
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_published_while_it_is_deleted_is_made_again_at_once() {
+    let stack = idle_stack().await;
+    let whole = done(&stack, "raw/a.jpg", "images/orientation_1.jpg").await.unwrap();
+    let key = SourceKey::parse("raw/a.jpg").unwrap().manifest().to_string();
+    remove(&stack, &key).await;
+    let overtaking = Overtaking { client: stack.client.clone(), key, manifest: whole.to_json() };
+    let client = stack.client.config().to_builder().interceptor(overtaking).build();
+    let bucket = Bucket::new(aws_sdk_s3::Client::from_conf(client), BUCKET, Pace::FREE);
+    let place = Place { bucket, ..place(&stack) };
+    let mend = reconcile::Options { fix: true, ..look(TWO_DAYS) };
+    let summary = reconcile(&place, &mend, &Control::default(), &mut |_| {}).await.unwrap();
+    assert_eq!(summary.deleted_objects, 10);
+    assert_eq!(stack.local.queue.counts().await.unwrap().visible, summary.asked, "none of them later");
+    work(&stack).await;
+    assert_all_named_are_there(&stack).await;
+    assert_eq!(manifest(&stack, "raw/a.jpg").await.unwrap().revision, whole.revision);
 }
 
 #[tokio::test]

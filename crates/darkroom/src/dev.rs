@@ -8,6 +8,7 @@ use anyhow::Context;
 use contract::Recipe;
 use tracing_subscriber::EnvFilter;
 use worker::config::read_recipe;
+use worker::poller::stop_signal;
 
 use crate::local::sqs::DEAD_LETTER_QUEUE_NAME;
 use crate::stack::{ACCESS_KEY, BUCKET, Options, REGION, SECRET_KEY, Stack};
@@ -27,6 +28,9 @@ pub struct Args {
     /// Recipe to use in place of the built-in one, TOML or JSON
     #[arg(long, value_name = "FILE")]
     recipe: Option<String>,
+    /// Leave the queue alone, for a worker of your own: `darkroom-worker` with QUEUE_URL
+    #[arg(long)]
+    no_worker: bool,
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -41,10 +45,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 async fn serve(args: Args) -> anyhow::Result<()> {
     let recipe = recipe(args.recipe.as_deref())?;
     let dir = (!args.memory).then_some(args.dir);
-    let stack =
-        Stack::start(Options { dir: dir.clone(), port: args.port, recipe, ..Options::default() }).await?;
+    let (port, run_worker) = (args.port, !args.no_worker);
+    let options = Options { dir: dir.clone(), port, recipe, run_worker, ..Options::default() };
+    let mut stop = stop_signal()?;
+    let stack = Stack::start(options).await?;
     greet(&stack, dir);
-    stop_asked_for().await?;
+    stop.wait_for(|stop| *stop).await?;
     println!("\nStopping; what is still queued is processed after the next start.");
     stack.shutdown().await;
     Ok(())
@@ -69,22 +75,6 @@ fn greet(stack: &Stack, dir: Option<PathBuf>) {
         println!("  Note: {sentence}\n");
     }
     println!("Ctrl-C ends it.");
-}
-
-/// On Ctrl-C or SIGTERM.
-pub(crate) async fn stop_asked_for() -> anyhow::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminated = signal(SignalKind::terminate())?;
-        tokio::select! {
-            pressed = tokio::signal::ctrl_c() => pressed?,
-            _ = terminated.recv() => {}
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await?;
-    Ok(())
 }
 
 /// One line an event; `RUST_LOG` says which.

@@ -65,7 +65,7 @@ impl Poller {
             let mut receive = std::pin::pin!(self.receive());
             let received = tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => {
+                () = told(&mut stop) => {
                     self.give_back(tokio::time::timeout(LAST_ANSWER, receive).await).await;
                     break;
                 }
@@ -80,7 +80,7 @@ impl Poller {
                 }
                 Err(error) => {
                     tracing::error!(error = telemetry::chain(&error), "the queue could not be read");
-                    let _ = tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await;
+                    let _ = tokio::time::timeout(pause, told(&mut stop)).await;
                     pause = (2 * pause).min(LONGEST_PAUSE);
                 }
             }
@@ -154,8 +154,13 @@ impl Poller {
 
 /// Ends when a stop was asked for and its time is up.
 async fn out_of_time(mut stop: watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
+    told(&mut stop).await;
     tokio::time::sleep(STOP_TIME).await;
+}
+
+/// Ends when a stop was asked for, or nobody is left who could ask.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// Told when the process is asked to end: by SIGTERM, as containers are, or by Ctrl-C.

@@ -18,6 +18,7 @@ mod event;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use contract::Layout;
 
@@ -28,6 +29,9 @@ pub use queue::Queue;
 use blobs::Blobs;
 use database::Database;
 use event::Announcer;
+
+const CLOSE_TRIES: u32 = 1000;
+const CLOSE_PAUSE: Duration = Duration::from_millis(2);
 
 /// What to open.
 #[derive(Debug, Clone)]
@@ -62,6 +66,19 @@ impl Local {
         let objects = Objects::open(database.clone(), blobs, announcer)?;
         let (queue, dead_letters) = Queue::open(database, options.max_receive_count)?;
         Ok(Self { objects, queue, dead_letters, clock: options.clock.clone() })
+    }
+
+    /// Waits until the folder is free for another: a read whose asker is gone may still be under way on a
+    /// thread of its own. Returns at some time in any case; who keeps a clone keeps the folder.
+    pub async fn close(self) {
+        let database = self.queue.downgrade();
+        drop(self);
+        for _ in 0..CLOSE_TRIES {
+            if database.strong_count() == 0 {
+                return;
+            }
+            tokio::time::sleep(CLOSE_PAUSE).await;
+        }
     }
 }
 

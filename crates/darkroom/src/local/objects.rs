@@ -74,6 +74,26 @@ pub struct ObjectMeta {
     /// Ms since 1970, UTC.
     pub last_modified_ms: u64,
     pub headers: Headers,
+    /// As S3 keeps one, of all bytes; none where nobody computed it.
+    #[serde(default)]
+    pub checksum: Option<Checksum>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checksum {
+    pub algorithm: Algorithm,
+    /// Base64.
+    pub value: String,
+}
+
+/// How a checksum is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Algorithm {
+    Crc32,
+    Crc32c,
+    Crc64Nvme,
+    Sha1,
+    Sha256,
 }
 
 impl ObjectMeta {
@@ -117,6 +137,7 @@ pub struct Put {
     pub headers: Headers,
     pub condition: Condition,
     pub cause: Cause,
+    pub checksum: Option<Checksum>,
 }
 
 /// An object, open for reading: it reads to its end even when it is replaced or deleted meanwhile.
@@ -229,11 +250,12 @@ impl Objects {
         let commit = move |change: &Change| {
             let old = record(change, &key)?;
             put.condition.check(old.as_ref().map(|old| &old.meta))?;
-            let meta = ObjectMeta { size, etag, last_modified_ms: change.now_ms, headers: put.headers };
+            let Put { headers, checksum, cause, .. } = put;
+            let meta = ObjectMeta { size, etag, last_modified_ms: change.now_ms, headers, checksum };
             let new = Record { blob: blob.keep(), meta };
             change.tx.open_table(OBJECTS)?.insert(&*key, &*serde_json::to_vec(&new)?)?;
             this.discard(change, old);
-            this.announce(change, &key, put.cause, Some(&new.meta))?;
+            this.announce(change, &key, cause, Some(&new.meta))?;
             Ok(new.meta)
         };
         self.database.write(commit).await
@@ -433,6 +455,14 @@ mod tests {
         assert_eq!(local.queue.receive(1, 0).await.unwrap().len(), 0);
         now.fetch_add(3_600_000, std::sync::atomic::Ordering::Relaxed);
         assert_eq!(local.queue.receive(1, 0).await.unwrap().len(), 1, "an hour passed in no time");
+    }
+
+    #[test]
+    fn a_record_of_before_there_were_checksums_can_be_read() {
+        let json = r#"{"blob":"01936fd1-3a4e-7000-8000-000000000001","meta":{"size":5,"etag":"\"e\"",
+            "last_modified_ms":7,"headers":{"content_type":"image/png","cache_control":null,
+            "content_disposition":null,"content_encoding":null,"content_language":null,"user_metadata":{}}}}"#;
+        assert_eq!(parse(json.as_bytes()).unwrap().meta.checksum, None);
     }
 
     #[tokio::test]

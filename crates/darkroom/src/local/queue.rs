@@ -4,7 +4,7 @@
 //! At least once, in no promised order, and nothing is lost with the process. What a message says is
 //! not known here, nor how it is asked for.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition};
@@ -172,6 +172,11 @@ impl Queue {
         })?;
         let queue = |role| Self { database: database.clone(), role, max_receive_count };
         Ok((queue(Role::Source), queue(Role::DeadLetters)))
+    }
+
+    /// To see when the state is no longer in use.
+    pub(super) fn downgrade(&self) -> Weak<Database> {
+        Arc::downgrade(&self.database)
     }
 
     pub fn role(&self) -> Role {

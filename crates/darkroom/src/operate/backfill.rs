@@ -290,7 +290,7 @@ pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let place = target.open(None, *rate).await?;
     let mut cursor = open_cursor(args, &place, &making)?;
     place.bucket.check().await?;
-    let control = Control { stop: Stop::on_signal(), progress: Progress::counting("sources looked at") };
+    let control = Control { stop: Stop::on_signal()?, progress: Progress::counting("sources looked at") };
     let report = Report::new(*json, control.progress.clone());
     note_cursor(&report, &cursor);
     let options = Options {

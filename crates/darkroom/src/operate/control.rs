@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
+use worker::poller::stop_signal;
 
 /// Who watches a run. By default nobody, and nothing ends it early.
 #[derive(Debug, Clone, Default)]
@@ -26,22 +27,17 @@ impl Stop {
     }
 
     /// On Ctrl-C and SIGTERM; a second one ends the process on the spot.
-    pub fn on_signal() -> Self {
-        let (sender, stop) = Self::new();
+    pub fn on_signal() -> std::io::Result<Self> {
+        let stop = Self(Some(stop_signal()?));
+        let first = stop.clone();
         tokio::spawn(async move {
-            if crate::dev::stop_asked_for().await.is_ok() {
-                sender.send_replace(true);
-                let _ = crate::dev::stop_asked_for().await;
+            first.asked().await;
+            if let Ok(second) = stop_signal() {
+                Self(Some(second)).asked().await;
                 std::process::exit(130); // as a shell has it for Ctrl-C
             }
-            std::future::pending::<()>().await;
         });
-        stop
-    }
-
-    /// Whether it has been asked for.
-    pub fn is_asked(&self) -> bool {
-        self.0.as_ref().is_some_and(|receiver| *receiver.borrow())
+        Ok(stop)
     }
 
     /// Returns when it is asked for.

@@ -330,7 +330,7 @@ pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
         grace: args.grace.0,
         now,
     };
-    let control = Control { stop: Stop::on_signal(), progress: Progress::counting("objects looked at") };
+    let control = Control { stop: Stop::on_signal()?, progress: Progress::counting("objects looked at") };
     let report = Report::new(*json, control.progress.clone());
     let summary = reconcile(&place, &options, &control, &mut |told| tell(&report, &options, told)).await?;
     report.summary(&in_words(&summary, &options), &summary);

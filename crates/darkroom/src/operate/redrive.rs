@@ -193,7 +193,7 @@ pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let dead_letters = place.dead_letters().await?.context(
         "no dead-letter queue: say --dead-letter-queue-url URL, or --queue-url URL of a queue that has one",
     )?;
-    let control = Control { stop: Stop::on_signal(), progress: Progress::counting("messages") };
+    let control = Control { stop: Stop::on_signal()?, progress: Progress::counting("messages") };
     let report = Report::new(*json, control.progress.clone());
     let contents = look(&place, &dead_letters, &control).await?;
     report_groups(&report, &contents);

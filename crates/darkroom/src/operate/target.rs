@@ -89,7 +89,7 @@ impl Target {
         let dead_letters_url = given(&self.dead_letter_queue_url, DEAD_LETTER_QUEUE_URL);
         let config = aws_settings().await;
         anyhow::ensure!(
-            config.region().is_some(),
+            config.region().is_some_and(|region| !region.as_ref().is_empty()),
             "no region: set AWS_REGION, or AWS_PROFILE to one that has it; --local needs neither"
         );
         let s3 = aws_sdk_s3::config::Builder::from(&config);

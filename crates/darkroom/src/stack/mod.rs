@@ -22,7 +22,7 @@ use presign::Presign;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use worker::Worker;
+use worker::{Clients, Worker};
 
 use crate::local::queue::Role;
 use crate::local::{self, Local, s3, sqs};
@@ -106,8 +106,10 @@ impl Stack {
         let local = open(&options).await?;
         let secrets = Secrets::open(options.dir.as_deref()).context("the stack's secrets")?;
         let tokens = Arc::new(Tokens::new(&secrets));
-        let client = client(&s3_url);
-        let worker = Worker::new(worker_config(&options), client.clone());
+        let (client, sqs_client) = (client(&s3_url), sqs_client(&sqs_url));
+        let queue_url = sqs::queue_url(&sqs_url, Role::Source);
+        let clients = Clients { sqs: Some(sqs_client.clone()), ..client.clone().into() };
+        let worker = Worker::new(worker_config(&options, &queue_url), clients);
         let presign = presign(&options, &secrets, client.clone())?;
 
         let (mut event_source, mut servers) = (Part::new(), Part::new());
@@ -135,9 +137,9 @@ impl Stack {
             event_source.tasks.spawn(poller.run(event_source.stop.subscribe()));
         }
         Ok(Self {
-            queue_url: sqs::queue_url(&sqs_url, Role::Source),
+            queue_url,
             dead_letter_queue_url: sqs::queue_url(&sqs_url, Role::DeadLetters),
-            sqs: sqs_client(&sqs_url),
+            sqs: sqs_client,
             api_url,
             s3_url,
             cdn_url,
@@ -161,6 +163,7 @@ impl Stack {
         if tokio::time::timeout(SHUTDOWN_TIME, finish).await.is_err() {
             tracing::warn!("work in hand was cut off; it is done again after the next start");
         }
+        self.local.close().await;
     }
 }
 
@@ -204,14 +207,14 @@ async fn open(options: &Options) -> anyhow::Result<Local> {
     Ok(local)
 }
 
-fn worker_config(options: &Options) -> worker::Config {
+fn worker_config(options: &Options, queue_url: &str) -> worker::Config {
     worker::Config {
         bucket: BUCKET.to_owned(),
         recipe: options.recipe.clone(),
         limits: options.limits.clone(),
         max_receive_count: options.max_receive_count,
         retry_delays: options.retry_delays.clone(),
-        queue_url: None,
+        queue_url: Some(queue_url.to_owned()),
         health_port: None,
         event_topic_arn: None,
         event_bus: None,

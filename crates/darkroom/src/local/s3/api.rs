@@ -10,10 +10,10 @@ use futures::TryStreamExt;
 use s3s::dto::*;
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, StdError, s3_error};
 
-use super::checksums::Checksums;
+use super::checksums::{self, Checksums, Sum};
 use super::edge::Posted;
 use crate::local::event::url_encoded;
-use crate::local::objects::{Cause, Condition, Headers, ObjectMeta, Put, Upload};
+use crate::local::objects::{Algorithm, Cause, Condition, Headers, ObjectMeta, Put, Upload};
 use crate::local::{Error as LocalError, Objects};
 
 /// The largest object of one request, bytes.
@@ -23,6 +23,9 @@ const MAX_BODY_BYTES: u64 = 5 << 30;
 const MAX_METADATA_BYTES: usize = 2 * 1024;
 /// The most keys on one page of a listing.
 const MAX_KEYS: usize = 1000;
+/// The most keys of one batch deletion.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>
+const MAX_DELETED: usize = 1000;
 /// After every key of a common prefix.
 const LAST: char = char::MAX;
 
@@ -60,7 +63,7 @@ impl Api {
     }
 
     /// Stores the body, or nothing.
-    async fn store(&self, key: &str, incoming: Incoming, put: Put) -> S3Result<(ObjectMeta, Checksum)> {
+    async fn store(&self, key: &str, incoming: Incoming, mut put: Put) -> S3Result<ObjectMeta> {
         check_metadata(&put.headers)?;
         let length = u64::try_from(incoming.length.unwrap_or_default()).map_err(invalid)?;
         if length > MAX_BODY_BYTES {
@@ -71,9 +74,8 @@ impl Api {
         }
         let mut checksums = incoming.checksums;
         let upload = self.receive(incoming.body, length, &mut checksums).await?;
-        let checksums = checksums.verify(&upload, incoming.trailers.as_ref())?;
-        let meta = self.objects.commit(key, upload, put).await.map_err(failed)?;
-        Ok((meta, checksums))
+        put.checksum = Some(checksums.verify(&upload, incoming.trailers.as_ref())?);
+        self.objects.commit(key, upload, put).await.map_err(failed)
     }
 
     async fn receive(
@@ -156,16 +158,11 @@ impl S3 for Api {
         }
         let put = put_of(&mut input, Cause::Put)?;
         let incoming = incoming(&mut input, &req.headers, req.trailing_headers)?;
-        let (meta, sums) = self.store(&input.key, incoming, put).await?;
-        Ok(S3Response::new(PutObjectOutput {
-            e_tag: Some(etag(&meta)),
-            checksum_crc32: sums.checksum_crc32,
-            checksum_crc32c: sums.checksum_crc32c,
-            checksum_crc64nvme: sums.checksum_crc64nvme,
-            checksum_sha1: sums.checksum_sha1,
-            checksum_sha256: sums.checksum_sha256,
-            ..Default::default()
-        }))
+        let meta = self.store(&input.key, incoming, put).await?;
+        let output = PutObjectOutput { e_tag: Some(etag(&meta)), ..Default::default() };
+        let mut response = S3Response::new(output);
+        checksums::tell(&mut response.headers, meta.checksum.as_ref());
+        Ok(response)
     }
 
     async fn post_object(&self, req: S3Request<PostObjectInput>) -> S3Result<S3Response<PostObjectOutput>> {
@@ -174,7 +171,7 @@ impl S3 for Api {
         self.check_bucket(&input.bucket)?;
         let put = put_of(&mut input, Cause::Post)?;
         let incoming = incoming(&mut input, &HeaderMap::new(), None)?;
-        let (meta, _) = self.store(&input.key, incoming, put).await?;
+        let meta = self.store(&input.key, incoming, put).await?;
         let location = location(&req.headers, &input)?;
         let output = PostObjectOutput { e_tag: Some(etag(&meta)), ..Default::default() };
         let mut response = S3Response::new(output);
@@ -201,13 +198,16 @@ impl S3 for Api {
         }
         .check(&meta)?;
         let range = input.range.map(|range| part(range, meta.size)).transpose()?;
+        // It is of all bytes: who reads a part cannot compare it.
+        let checksum =
+            meta.checksum.as_ref().filter(|_| range.is_none() && is_wanted(input.checksum_mode.as_ref()));
         let bytes = range.clone().unwrap_or(0..meta.size);
         let length = bytes.end - bytes.start;
         let body = object.stream_range(bytes).map_err(internal)?;
         let content_range =
             range.map(|range| format!("bytes {}-{}/{}", range.start, range.end - 1, meta.size));
         let headers = meta.headers.clone();
-        Ok(S3Response::new(GetObjectOutput {
+        let mut response = S3Response::new(GetObjectOutput {
             accept_ranges: Some("bytes".into()),
             body: Some(StreamingBlob::wrap(body)),
             cache_control: headers.cache_control,
@@ -221,7 +221,9 @@ impl S3 for Api {
             last_modified: Some(meta.last_modified().into()),
             metadata: Some(headers.user_metadata.into_iter().collect()),
             ..Default::default()
-        }))
+        });
+        checksums::tell(&mut response.headers, checksum);
+        Ok(response)
     }
 
     async fn head_object(&self, req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
@@ -236,8 +238,9 @@ impl S3 for Api {
             unmodified_since: input.if_unmodified_since,
         }
         .check(&meta)?;
+        let checksum = meta.checksum.as_ref().filter(|_| is_wanted(input.checksum_mode.as_ref()));
         let headers = meta.headers.clone();
-        Ok(S3Response::new(HeadObjectOutput {
+        let mut response = S3Response::new(HeadObjectOutput {
             accept_ranges: Some("bytes".into()),
             cache_control: headers.cache_control,
             content_disposition: headers.content_disposition,
@@ -249,7 +252,9 @@ impl S3 for Api {
             last_modified: Some(meta.last_modified().into()),
             metadata: Some(headers.user_metadata.into_iter().collect()),
             ..Default::default()
-        }))
+        });
+        checksums::tell(&mut response.headers, checksum);
+        Ok(response)
     }
 
     async fn delete_object(
@@ -270,6 +275,9 @@ impl S3 for Api {
     ) -> S3Result<S3Response<DeleteObjectsOutput>> {
         let input = req.input;
         self.check_bucket(&input.bucket)?;
+        if input.delete.objects.len() > MAX_DELETED {
+            return Err(S3ErrorCode::MalformedXML.into());
+        }
         let (mut deleted, mut errors) = (Vec::new(), Vec::new());
         for object in input.delete.objects {
             let condition = condition(object.e_tag.map(ETagCondition::ETag), None)?;
@@ -329,18 +337,22 @@ impl S3 for Api {
             source.meta.headers.clone()
         };
         check_metadata(&headers)?;
+        let asked = input.checksum_algorithm.as_ref().map(checksums::algorithm).transpose()?;
+        let kept = source.meta.checksum.as_ref().map(|checksum| checksum.algorithm);
+        let mut sum = Sum::new(asked.or(kept).unwrap_or(Algorithm::Crc64Nvme));
         let mut upload = self.objects.upload().await.map_err(failed)?;
         let mut chunks = std::pin::pin!(source.stream().map_err(internal)?);
         while let Some(chunk) = chunks.try_next().await.map_err(internal)? {
+            sum.update(&chunk);
             upload.write(&chunk).await.map_err(failed)?;
         }
-        let put = Put { headers, condition: Condition::Always, cause: Cause::Copy };
+        let checksum = sum.finalize();
+        let mut result = CopyObjectResult::default();
+        checksums::tell_copier(&mut result, &checksum);
+        let put = Put { headers, condition: Condition::Always, cause: Cause::Copy, checksum: Some(checksum) };
         let meta = self.objects.commit(&input.key, upload, put).await.map_err(failed)?;
-        let result = CopyObjectResult {
-            e_tag: Some(etag(&meta)),
-            last_modified: Some(meta.last_modified().into()),
-            ..Default::default()
-        };
+        result.e_tag = Some(etag(&meta));
+        result.last_modified = Some(meta.last_modified().into());
         Ok(S3Response::new(CopyObjectOutput { copy_object_result: Some(result), ..Default::default() }))
     }
 
@@ -432,7 +444,7 @@ fn put_of(input: &mut PutObjectInput, cause: Cause) -> S3Result<Put> {
         user_metadata: input.metadata.take().unwrap_or_default().into_iter().collect(),
     };
     let condition = condition(input.if_match.take(), input.if_none_match.take())?;
-    Ok(Put { headers, condition, cause })
+    Ok(Put { headers, condition, cause, checksum: None })
 }
 
 fn incoming(
@@ -532,6 +544,10 @@ fn not_modified(meta: &ObjectMeta) -> S3Error {
     let mut error = S3Error::new(S3ErrorCode::NotModified);
     error.set_headers(headers);
     error
+}
+
+fn is_wanted(mode: Option<&ChecksumMode>) -> bool {
+    mode.is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED)
 }
 
 fn part(range: Range, size: u64) -> S3Result<std::ops::Range<u64>> {

@@ -9,7 +9,10 @@ use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumAlgorithm, Delete, EncodingType, MetadataDirective, ObjectIdentifier};
+use aws_sdk_s3::types::{
+    ChecksumAlgorithm, ChecksumMode, ChecksumType, Delete, EncodingType, MetadataDirective, ObjectIdentifier,
+};
+use axum::middleware::map_response;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use contract::Layout;
 use hmac::{Hmac, KeyInit, Mac};
@@ -20,6 +23,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::local::objects::Put;
 use crate::local::{Clock, Local, Options};
 
 const BUCKET: &str = "uploads";
@@ -310,6 +314,15 @@ async fn many_are_deleted_at_once() {
     let deleted = s3.client.delete_objects().bucket(BUCKET).delete(delete).send().await.unwrap();
     assert_eq!((deleted.deleted().len(), deleted.errors().len()), (3, 0));
     s3.assert_nothing_stored().await;
+    for (many, refused) in [(1000, false), (1001, true)] {
+        let ids = (0..many).map(|n| ObjectIdentifier::builder().key(n.to_string()).build().unwrap());
+        let delete = Delete::builder().set_objects(Some(ids.collect())).quiet(true).build().unwrap();
+        let done = s3.client.delete_objects().bucket(BUCKET).delete(delete).send().await;
+        assert_eq!(
+            done.err().as_ref().and_then(ProvideErrorMetadata::code),
+            refused.then_some("MalformedXML")
+        );
+    }
 }
 
 #[tokio::test]
@@ -494,6 +507,96 @@ async fn checksums_are_judged_before_anything_is_stored() {
         .send()
         .await
         .unwrap();
+}
+
+/// Checksums of `hello`.
+const HELLO_CRC32: &str = "NhCmhg==";
+const HELLO_CRC64: &str = "M3eFcAZSQlc=";
+
+#[tokio::test]
+async fn the_clients_checksum_is_kept_and_told_to_who_asks_for_it() {
+    let s3 = Endpoint::memory().await;
+    let put = || s3.put("a").body(ByteStream::from_static(b"hello"));
+    let head = || s3.client.head_object().bucket(BUCKET).key("a").checksum_mode(ChecksumMode::Enabled).send();
+    assert_eq!(put().send().await.unwrap().checksum_crc32(), Some(HELLO_CRC32), "the SDK's own choice");
+    let told = head().await.unwrap();
+    assert_eq!(told.checksum_crc32(), Some(HELLO_CRC32));
+    assert_eq!(told.checksum_type().map(ChecksumType::as_str), Some("FULL_OBJECT"));
+    assert_eq!(told.checksum_crc64_nvme(), None, "one is kept");
+
+    put().checksum_algorithm(ChecksumAlgorithm::Crc32C).send().await.unwrap();
+    assert_eq!(head().await.unwrap().checksum_crc32_c(), Some("mnG7TA=="));
+    put().checksum_algorithm(ChecksumAlgorithm::Sha1).send().await.unwrap();
+    assert_eq!(head().await.unwrap().checksum_sha1(), Some("qvTGHdzF6KLavt4PO0gs2a6pQ00="));
+    put().checksum_algorithm(ChecksumAlgorithm::Sha256).send().await.unwrap();
+    assert_eq!(head().await.unwrap().checksum_sha256(), Some("LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="));
+    put().checksum_algorithm(ChecksumAlgorithm::Crc64Nvme).send().await.unwrap();
+    assert_eq!(head().await.unwrap().checksum_crc64_nvme(), Some(HELLO_CRC64));
+
+    let get = || s3.client.get_object().bucket(BUCKET).key("a");
+    let whole = get().send().await.unwrap();
+    assert_eq!(whole.checksum_crc64_nvme(), Some(HELLO_CRC64), "the SDK asks by itself");
+    let part = get().range("bytes=0-4").send().await.unwrap();
+    assert_eq!((part.checksum_crc64_nvme(), part.checksum_type()), (None, None));
+    let url = get().presigned(valid(60)).await.unwrap();
+    let unasked = s3.http.get(url.uri()).send().await.unwrap();
+    assert!(!unasked.headers().contains_key("x-amz-checksum-crc64nvme"), "{unasked:?}");
+
+    let both = put().checksum_crc32(HELLO_CRC32).checksum_crc64_nvme(HELLO_CRC64);
+    assert_eq!(both.send().await.unwrap_err().code(), Some("InvalidRequest"), "there can be one");
+}
+
+#[tokio::test]
+async fn an_object_that_came_without_a_checksum_has_crc64nvme() {
+    let s3 = Endpoint::memory().await;
+    let head = async |key: &str| {
+        let head = s3.client.head_object().bucket(BUCKET).key(key).checksum_mode(ChecksumMode::Enabled);
+        head.send().await.unwrap()
+    };
+    let request = s3.put("put").presigned(valid(60)).await.unwrap();
+    assert_eq!(s3.send(&request, "hello", &[]).await.status, 200);
+    assert_eq!(head("put").await.checksum_crc64_nvme(), Some(HELLO_CRC64));
+    assert_eq!(Form::new().answer(&s3).await.status, 201);
+    assert_eq!(head("raw/a b.jpg").await.checksum_crc64_nvme(), Some(HELLO_CRC64));
+
+    let copy = |from: &str| s3.client.copy_object().bucket(BUCKET).copy_source(format!("{BUCKET}/{from}"));
+    s3.put_hello("crc32").await;
+    let copied = copy("crc32").key("kept").send().await.unwrap();
+    assert_eq!(copied.copy_object_result().unwrap().checksum_crc32(), Some(HELLO_CRC32));
+    assert_eq!(head("kept").await.checksum_crc32(), Some(HELLO_CRC32));
+    copy("crc32").key("other").checksum_algorithm(ChecksumAlgorithm::Crc64Nvme).send().await.unwrap();
+    assert_eq!(head("other").await.checksum_crc64_nvme(), Some(HELLO_CRC64));
+    s3.local.objects.put("unknown", b"hello", Put::default()).await.unwrap();
+    assert_eq!(head("unknown").await.checksum_type(), None);
+    copy("unknown").key("known").send().await.unwrap();
+    assert_eq!(head("known").await.checksum_crc64_nvme(), Some(HELLO_CRC64));
+}
+
+#[tokio::test]
+async fn a_body_that_changes_on_its_way_out_is_found_out_by_the_reader() {
+    let s3 = Endpoint::memory().await;
+    let bytes: Vec<u8> = (0..100_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    s3.put("crc32").body(bytes.clone().into()).send().await.unwrap();
+    let url = s3.put("crc64nvme").presigned(valid(60)).await.unwrap();
+    assert_eq!(s3.http.put(url.uri()).body(bytes.clone()).send().await.unwrap().status(), 200);
+
+    let credentials = Credentials { access_key: "local".into(), secret_key: SECRET.into() };
+    let flip = async |response: Response| {
+        let (parts, body) = response.into_parts();
+        let mut body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
+        body[70_000] ^= 1;
+        Response::from_parts(parts, Body::from(body))
+    };
+    let router = router(s3.local.objects.clone(), &credentials).layer(map_response(flip));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let flipped = client(&listener.local_addr().unwrap().to_string(), "local", SECRET);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    for key in ["crc32", "crc64nvme"] {
+        assert_eq!(s3.body(key).await, bytes);
+        let object = flipped.get_object().bucket(BUCKET).key(key).send().await.unwrap();
+        let error = object.body.collect().await.unwrap_err();
+        assert!(format!("{error:?}").contains("ChecksumMismatch"), "{error:?}");
+    }
 }
 
 #[tokio::test]
