@@ -179,7 +179,7 @@ async fn backfill_says_what_it_would_do_then_does_it_and_leaves_no_state_behind(
     let (code, out, err) = operators.run(&["backfill"]).await;
     assert_eq!((code, visible().await), (0, 4), "{err}");
     assert!(out.contains("enqueued raw/a.jpg: no manifest\n"), "{out}");
-    assert!(out.ends_with("2 sources looked at, 2 enqueued (2 no manifest)\n"), "{out}");
+    assert!(out.ends_with("2 sources looked at, 2 enqueued (no manifest: 2)\n"), "{out}");
     let left = walk(operators.dir.path());
     assert!(left.is_empty(), "{left:?}");
 }

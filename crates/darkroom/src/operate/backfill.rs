@@ -28,7 +28,18 @@ const AT_ONCE: usize = 16;
 /// Sources looked at after which the cursor moves on even though none of them is due.
 const CURSOR_EVERY: u64 = 500;
 
+const EXAMPLES: &str = "\
+A recipe is another one where the worker's limits are others too: MAX_SOURCE_BYTES, MAX_PIXELS, MAX_SIDE_PX,
+MAX_FRAMES and AWS_LAMBDA_FUNCTION_MEMORY_SIZE are to be set as the worker has them.
+
+Examples:
+  darkroom backfill --bucket photos --queue-url https://sqs... --recipe recipe.toml --dry-run
+  darkroom backfill --local --since 7d
+
+Exit code: 0 done, 1 stopped, or something could not be looked at.";
+
 #[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Only sources whose key begins so; '' is the whole bucket, as nested keys need
     #[arg(long, value_name = "TEXT", default_value = "raw/")]
@@ -146,7 +157,7 @@ pub async fn backfill(
         let Some(looked) = next else { break };
         run.take(looked).await?;
         control.progress.more(1);
-        control.progress.say(format!("{} due", run.summary.due));
+        control.progress.say(&format!("{} due", run.summary.due + run.pending.len() as u64));
     }
     run.flush().await?;
     Ok(run.summary)
@@ -358,7 +369,7 @@ fn in_words(summary: &Summary) -> String {
     let verb = if summary.dry_run { "would be enqueued" } else { "enqueued" };
     let mut words = format!("{} looked at, {due} {verb}", count(*examined, "source"));
     if !reasons.is_empty() {
-        let each: Vec<_> = reasons.iter().map(|(reason, n)| format!("{n} {}", reason.words())).collect();
+        let each: Vec<_> = reasons.iter().map(|(reason, n)| format!("{}: {n}", reason.words())).collect();
         words += &format!(" ({})", each.join(", "));
     }
     if *errors > 0 {

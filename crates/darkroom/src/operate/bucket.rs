@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::{BoxError, SdkError};
 use aws_sdk_s3::operation::head_bucket::HeadBucketError;
@@ -57,8 +58,10 @@ impl Bucket {
     pub async fn check(&self) -> anyhow::Result<Timestamp> {
         self.pace.take(1).await;
         let clock = Clock::default();
-        let asked = self.client.head_bucket().bucket(self.name());
-        let sent = asked.customize().interceptor(clock.clone()).send().await;
+        let asked = self.client.head_bucket().bucket(self.name()).customize().interceptor(clock.clone());
+        // Whoever has just typed a wrong address need not wait as long as a run that is under way.
+        let soon = aws_sdk_s3::config::Builder::new().retry_config(RetryConfig::standard());
+        let sent = asked.config_override(soon).send().await;
         sent.map_err(|error| self.explain_head(&error))?;
         Ok(clock.time().unwrap_or_else(Timestamp::now))
     }

@@ -1,10 +1,11 @@
 //! How a run is watched and ended: the request to stop, and progress on a terminal. Decides nothing about
 //! the work.
 
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio::sync::watch;
 use worker::poller::stop_signal;
 
@@ -40,6 +41,11 @@ impl Stop {
         Ok(stop)
     }
 
+    /// Whether it has been asked for.
+    pub fn is_asked(&self) -> bool {
+        self.0.as_ref().is_some_and(|asked| *asked.borrow())
+    }
+
     /// Returns when it is asked for.
     pub async fn asked(&self) {
         if let Some(receiver) = &self.0
@@ -68,9 +74,13 @@ impl Progress {
             return Self::default();
         }
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        let template = format!("{{spinner}} {{human_pos}} {things}, {{per_sec}}, {{elapsed}} {{msg}}");
+        let template = format!("{{spinner}} {{human_pos}} {things}, {{rate}}, {{elapsed}}{{msg}}");
         let style = ProgressStyle::with_template(&template);
-        let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let rate = |state: &ProgressState, out: &mut dyn Write| {
+            let _ = write!(out, "{:.0}/s", state.per_sec());
+        };
+        let bar = bar.with_style(style.with_key("rate", rate));
         bar.enable_steady_tick(Duration::from_millis(120));
         Self(bar)
     }
@@ -83,12 +93,13 @@ impl Progress {
     pub fn at(&self, position: u64, of: Option<u64>) {
         self.0.set_position(position);
         if let Some(of) = of {
-            self.0.set_message(format!("of about {of}"));
+            self.0.set_message(format!(", of about {of}"));
         }
     }
 
-    pub fn say(&self, message: String) {
-        self.0.set_message(message);
+    /// Beside the count.
+    pub fn say(&self, message: &str) {
+        self.0.set_message(format!(", {message}"));
     }
 
     /// Lets something else be printed in between.

@@ -12,6 +12,7 @@ use aws_sdk_sqs::types::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::control::Stop;
 use super::pace::{Pace, Rate};
 use super::trouble::explain;
 
@@ -178,9 +179,14 @@ impl Queue {
 
     /// Reads what is in the queue, up to a bound, and shows it again at the end: whether that was all of
     /// it. Each message counts as received once more, and nobody else gets it meanwhile.
-    pub async fn look(&self, bound: Bound, read: &mut (dyn FnMut(&str) + Send)) -> anyhow::Result<bool> {
+    pub async fn look(
+        &self,
+        bound: Bound,
+        stop: &Stop,
+        read: &mut (dyn FnMut(&str) + Send),
+    ) -> anyhow::Result<bool> {
         let mut handles = Vec::new();
-        let looked = self.receive(bound, &mut handles, read).await;
+        let looked = self.receive(bound, stop, &mut handles, read).await;
         self.show(&handles).await?;
         looked
     }
@@ -188,11 +194,12 @@ impl Queue {
     async fn receive(
         &self,
         bound: Bound,
+        stop: &Stop,
         handles: &mut Vec<String>,
         read: &mut (dyn FnMut(&str) + Send),
     ) -> anyhow::Result<bool> {
         let (started, mut seen) = (Instant::now(), HashSet::new());
-        while seen.len() < bound.messages && started.elapsed() < bound.time {
+        while seen.len() < bound.messages && started.elapsed() < bound.time && !stop.is_asked() {
             let batch = self.receive_batch(bound.time + HIDDEN_BEYOND).await?;
             let before = seen.len();
             for message in batch {

@@ -35,7 +35,22 @@ pub const KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// So long an upload may be on its way without anything being wrong.
 const GRACE: &str = "15m";
 
+const EXAMPLES: &str = "\
+What is found:
+  source_without_manifest    no manifest tells of a source as it is now
+  rendition_without_source   the source is gone, and what was made of it is not
+  rendition_missing          a manifest names what is not there
+  leftover                   older than a day, and no manifest has named it for a day
+
+Examples:
+  darkroom reconcile --bucket photos --json
+  darkroom reconcile --local --fix
+
+Exit code: 0 nothing found or all mended, 3 something found and left, 1 stopped, or something could not be
+looked at.";
+
 #[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Mend what is found: ask the worker to look again, delete what no manifest names
     #[arg(long)]
@@ -186,7 +201,7 @@ pub async fn reconcile(
             let Some(looked) = next else { break };
             control.progress.more(looked.objects());
             run.take(looked).await?;
-            control.progress.say(format!("{} found", run.summary.found.values().sum::<u64>()));
+            control.progress.say(&format!("{} found", run.summary.found.values().sum::<u64>()));
         }
     }
     run.flush().await?;

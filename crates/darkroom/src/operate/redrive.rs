@@ -25,7 +25,18 @@ const MAX_RECORDS: usize = 10;
 /// How often SQS is asked how far it is.
 const POLL: Duration = Duration::from_secs(1);
 
+const EXAMPLES: &str = "\
+Each message counts by what became of its source: failed (with the code of its manifest), settled meanwhile,
+no manifest; or by what is wrong with the message itself.
+
+Examples:
+  darkroom redrive --bucket photos --queue-url https://sqs... --dry-run
+  darkroom redrive --local --rate 20/s
+
+Exit code: 0 done or nothing to do, 1 an error.";
+
 #[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
     common: Common,
@@ -78,7 +89,7 @@ struct Record {
 pub async fn look(place: &Place, dead_letters: &Queue, control: &Control) -> anyhow::Result<Contents> {
     let mut messages: Vec<Result<Vec<Record>, &'static str>> = Vec::new();
     let complete = dead_letters
-        .look(LOOK, &mut |body| {
+        .look(LOOK, &control.stop, &mut |body| {
             messages.push(read(body, place.bucket.name()));
             control.progress.more(1);
         })
@@ -196,6 +207,7 @@ pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let control = Control { stop: Stop::on_signal()?, progress: Progress::counting("messages") };
     let report = Report::new(*json, control.progress.clone());
     let contents = look(&place, &dead_letters, &control).await?;
+    anyhow::ensure!(!control.stop.is_asked(), "stopped while looking; nothing was moved");
     report_groups(&report, &contents);
     let mut summary =
         Summary { messages: contents.messages, complete: contents.complete, moved: None, dry_run: *dry_run };

@@ -19,12 +19,23 @@ use super::bucket::is_made_of;
 use super::queue::{Bound, Counts};
 use super::reconcile::tells_of;
 use super::report::{Report, shown, size};
-use super::{Common, FOUND, Place, Progress};
+use super::{Common, FOUND, Place, Progress, Stop};
 
 /// How far the dead-letter queue is looked into for the key.
 const PEEK: Bound = Bound { messages: 100, time: Duration::from_secs(5) };
 
+const EXAMPLES: &str = "\
+Nothing is changed; --dry-run leaves out the look into the dead-letter queue, which hides for some seconds what is
+in it.
+
+Examples:
+  darkroom status --bucket photos raw/articles/a1/photo.jpg
+  darkroom status --local http://127.0.0.1:8789/processed/articles/a1/photo.jpg/3f9a0c12be77/w640.avif
+
+Exit code: 0 settled, 3 not settled, not whole or not there, 1 an error.";
+
 #[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Key of a source, of its manifest or of a rendition; or a URL of one: s3://, S3's, the CDN's, the API's
     #[arg(value_name = "KEY")]
@@ -266,7 +277,11 @@ async fn queues(place: &Place, source: &SourceKey, peek: bool) -> anyhow::Result
         };
         let all = match counts.all() {
             0 => true,
-            _ => dead_letters.look(PEEK, &mut |body| of_this += u64::from(is_of_this(body))).await?,
+            _ => {
+                dead_letters
+                    .look(PEEK, &Stop::default(), &mut |body| of_this += u64::from(is_of_this(body)))
+                    .await?
+            }
         };
         (story.dead_letters_of_this, story.looked_at_all) = (Some(of_this), Some(all));
     }
