@@ -5,6 +5,7 @@
 mod api;
 mod fixtures;
 mod fuzzed;
+mod messages;
 mod protocol;
 mod readme;
 mod retries;
