@@ -5,6 +5,7 @@
 mod api;
 mod fixtures;
 mod fuzzed;
+mod messages;
 mod operate;
 mod protocol;
 mod readme;

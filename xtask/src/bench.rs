@@ -6,12 +6,33 @@ use crate::{cargo, command};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-pub fn bench(_features: &[&str], args: &[String]) -> Result<(), String> {
+pub fn bench(features: &[&str], args: &[String]) -> Result<(), String> {
     std::env::set_current_dir(ROOT).map_err(|error| format!("{ROOT}: {error}"))?;
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["presign"] => presign(),
-        _ => Err("which benchmark? There is `presign`".to_owned()),
+        ["worker"] => worker(features),
+        _ => Err("which benchmark? There are `presign` and `worker`".to_owned()),
     }
+}
+
+/// Beside a checkout: the photos are not ours to keep in it.
+const PHOTOS: &str = "../shared/corpus/photos";
+
+fn worker(features: &[&str]) -> Result<(), String> {
+    if !std::path::Path::new(PHOTOS).is_dir() {
+        return Err(format!("the photos of {PHOTOS} are needed, and are not there"));
+    }
+    // Apart, as they ship.
+    let avif: &[&str] = if features.is_empty() { &[] } else { &["--features", "avif"] };
+    for package in ["darkroom", "darkroom-worker"] {
+        cargo(&[&["build", "--release", "--package", package], avif], &[])?;
+    }
+    cargo(&[&["build", "--release", "--package", "darkroom-bench", "--bin", "bench-worker"]], &[])?;
+    let target = crate::target_dir().join("release");
+    let in_target = |name: &str| target.join(name).to_string_lossy().into_owned();
+    let args =
+        [in_target("darkroom"), in_target("darkroom-worker"), PHOTOS.to_owned(), in_target("bench-scratch")];
+    command(&in_target("bench-worker"), &args.each_ref().map(String::as_str), &[])
 }
 
 fn presign() -> Result<(), String> {

@@ -20,7 +20,8 @@ cargo xtask test [--no-install] [ARGS]  run every test; ARGS go to the test runn
 cargo xtask ci   [--no-install]         what CI runs besides the tests: format, lints, docs, walls, licences
 cargo xtask fuzz [--no-install] [TARGET...] [--seconds N] [--replay]
                                         fuzz each target for N seconds (20); --replay runs known inputs only
-cargo xtask bench presign              the presign function beside one in Python with boto3
+cargo xtask bench presign|worker       the presign function beside one in Python with boto3; the worker as a
+                                        poller beside `darkroom process`
 cargo xtask interop [--no-install]      clients that others wrote (boto3, requests, fetch, Uppy, a browser, a checker
                                         of the OpenAPI document) against the running stack
 
