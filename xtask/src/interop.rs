@@ -25,13 +25,15 @@ pub fn interop(features: &[&str], args: &[String]) -> Result<(), String> {
     let worker_features = if features.is_empty() { "" } else { "--features avif" };
     let words: Vec<&str> = worker_features.split_whitespace().collect();
     cargo(&[&["build", "--package", "darkroom-worker"], &words], &[])?;
-    let worker = std::env::current_dir().map(|root| root.join(target_dir()).join("debug/darkroom-worker"));
-    let worker = worker.map_err(|error| error.to_string())?;
+    let built = std::env::current_dir().map(|root| root.join(target_dir()).join("debug"));
+    let built = built.map_err(|error| error.to_string())?;
+    let (darkroom, worker) = (built.join("darkroom"), built.join("darkroom-worker"));
     let stack = Stack::start()?;
     let chromium = tools::chromium().ok_or("there is no Chromium")?;
     let chromium = chromium.to_string_lossy();
     let env = [
         ("DARKROOM_API", stack.url.as_str()),
+        ("DARKROOM", &*darkroom.to_string_lossy()),
         ("DARKROOM_WORKER", &*worker.to_string_lossy()),
         ("DARKROOM_WORKER_FEATURES", worker_features),
         ("CHROMIUM", &*chromium),
