@@ -53,7 +53,7 @@ pub struct Args {
     /// The worker's recipe, where it is not the built-in one, RECIPE or RECIPE_FILE
     #[arg(long, value_name = "FILE")]
     recipe: Option<String>,
-    /// File that keeps how far it has come [default: .darkroom/backfill-<run>.json]
+    /// File that keeps how far it has come [default: .darkroom/backfill-RUN.json]
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
     /// Begin anew, wherever an earlier run with the same flags stopped

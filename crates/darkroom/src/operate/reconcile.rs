@@ -3,8 +3,7 @@
 //! there are.
 //!
 //! What a source lacks, the worker makes: it is asked to look. What no manifest names is deleted here: never
-//! what a manifest names, never what is younger than a day, and afterwards the worker looks once more, when
-//! whoever may have been writing it meanwhile has ended.
+//! what a manifest names, never what is younger than a day.
 
 mod delete;
 mod judge;
@@ -146,7 +145,7 @@ pub struct Summary {
     pub found: BTreeMap<Category, u64>,
     /// Findings that were not mended.
     pub left: u64,
-    /// Sources that the worker was asked to look at.
+    /// Messages to the worker: to mend, and to look once more at what something was deleted of.
     pub asked: u64,
     pub deleted_objects: u64,
     pub deleted_bytes: u64,
@@ -227,8 +226,8 @@ struct Seen {
     on_its_way: bool,
     failed: bool,
     kept_for_now: u64,
-    /// When the worker is to look once more, where something was deleted.
-    again: Option<Duration>,
+    /// Messages to the worker about what was deleted.
+    asked: u64,
 }
 
 async fn look(place: &Place, options: &Options, unit: Unit) -> anyhow::Result<Looked> {
@@ -245,8 +244,8 @@ struct Run<'a> {
     place: &'a Place,
     options: &'a Options,
     tell: &'a mut dyn FnMut(Told),
-    /// What the worker is to be asked, with the findings that it is about.
-    pending: Vec<(SourceKey, Duration, Option<Finding>)>,
+    /// What the worker is to be asked to mend.
+    pending: Vec<Finding>,
     patience: Patience,
     summary: Summary,
 }
@@ -272,7 +271,7 @@ impl Run<'_> {
         match looked.seen {
             Ok(seen) => {
                 self.patience.renew();
-                self.seen(source, seen).await
+                self.seen(seen).await
             }
             Err(error) => {
                 self.summary.errors += 1;
@@ -282,32 +281,28 @@ impl Run<'_> {
         }
     }
 
-    async fn seen(&mut self, source: SourceKey, seen: Seen) -> anyhow::Result<()> {
+    async fn seen(&mut self, seen: Seen) -> anyhow::Result<()> {
         self.summary.on_their_way += u64::from(seen.on_its_way);
         self.summary.failed += u64::from(seen.failed);
         self.summary.kept_for_now += seen.kept_for_now;
+        self.summary.asked += seen.asked;
         for finding in seen.findings {
             *self.summary.found.entry(finding.category).or_default() += 1;
-            match finding.category {
-                Category::Leftover => {
-                    if finding.fixed {
-                        self.summary.deleted_objects += finding.objects;
-                        self.summary.deleted_bytes += finding.bytes;
-                    }
-                    self.told(&finding);
-                }
-                _ if self.options.mends() => {
-                    self.pending.push((source.clone(), Duration::ZERO, Some(finding)));
-                }
-                _ => self.told(&finding),
+            if self.options.mends() && finding.category != Category::Leftover {
+                self.pending.push(finding);
+            } else {
+                self.told(&finding);
             }
         }
-        self.pending.extend(seen.again.map(|delay| (source, delay, None)));
         if self.pending.len() >= MAX_BATCH { self.flush().await } else { Ok(()) }
     }
 
     fn told(&mut self, finding: &Finding) {
         self.summary.left += u64::from(!finding.fixed);
+        if finding.category == Category::Leftover && finding.fixed {
+            self.summary.deleted_objects += finding.objects;
+            self.summary.deleted_bytes += finding.bytes;
+        }
         (self.tell)(Told::Found(finding));
     }
 
@@ -317,17 +312,15 @@ impl Run<'_> {
             return Ok(());
         }
         let bucket = self.place.bucket.name();
-        let letter = |(source, delay, _): &(SourceKey, Duration, _)| Letter {
-            body: notification::body(bucket, source.as_str(), REPAIR),
-            delay: *delay,
+        let letter = |finding: &Finding| Letter {
+            body: notification::body(bucket, finding.key.as_str(), REPAIR),
+            delay: Duration::ZERO,
         };
         let letters: Vec<_> = self.pending.iter().map(letter).collect();
         self.place.queue()?.send(&letters).await?;
         self.summary.asked += letters.len() as u64;
-        for (_, _, finding) in std::mem::take(&mut self.pending) {
-            if let Some(finding) = finding {
-                self.told(&Finding { fixed: true, ..finding });
-            }
+        for finding in std::mem::take(&mut self.pending) {
+            self.told(&Finding { fixed: true, ..finding });
         }
         Ok(())
     }
@@ -386,7 +379,7 @@ fn in_words(summary: &Summary, options: &Options) -> String {
         if found.is_empty() { "nothing found".to_owned() } else { format!("found {}", found.join(", ")) };
     let mut words = vec![format!("{looked}: {found}.")];
     if summary.asked > 0 {
-        words.push(format!("The worker has been asked {}.", count(summary.asked, "time")));
+        words.push(format!("{} sent to the worker.", count(summary.asked, "message")));
     }
     if summary.deleted_objects > 0 {
         let (objects, bytes) = (count(summary.deleted_objects, "object"), size(summary.deleted_bytes));

@@ -1,23 +1,28 @@
-//! Deletes what no manifest names: the one thing that an operator's command does to a bucket itself. Looks
-//! again right before it, and has the worker look after it. A worker that was cut off may be writing the very
-//! same keys again at that moment, and publish them a little later: so the last look comes when every
-//! invocation that was under way has ended.
+//! Deletes what no manifest names: the one thing that an operator's command does to a bucket itself.
+//!
+//! A worker that was cut off may be writing the very same keys again at that moment, and publish them a little
+//! later. So everything is read again right before it is deleted, and the worker is to look once more when every
+//! invocation that was under way has ended. It is told so first: whatever ends this process then, that look
+//! comes.
 
 use std::time::Duration;
 
 use contract::{RenditionKey, SourceKey};
+use worker::notification::{self, REPAIR};
 
 use super::judge::{Unnamed, finding, unnamed};
 use super::{Category, Finding, Options, Seen};
 use crate::operate::Place;
-use crate::operate::queue::MAX_DELAY;
+use crate::operate::queue::{Letter, MAX_DELAY};
 use crate::operate::report::{count, size};
 
-/// Reports these revisions, and deletes them where that was asked for.
+/// Reports these revisions, and deletes them where that was asked for. Where the source is gone nobody need look
+/// again: after a tombstone nothing is made under keys that were there before it.
 pub async fn leftovers(
     place: &Place,
     options: &Options,
     source: &SourceKey,
+    has_source: bool,
     old: &[Unnamed],
     seen: &mut Seen,
 ) -> anyhow::Result<()> {
@@ -31,9 +36,14 @@ pub async fn leftovers(
     if keys.is_empty() {
         return Ok(());
     }
+    if has_source {
+        ask(place, source, MAX_DELAY, seen).await?;
+    }
     place.bucket.delete(&keys).await?;
     seen.findings.extend(still.iter().map(|unnamed| leftover(source, unnamed, true)));
-    seen.again = look_after(place, source, &still).await?;
+    if is_published(place, source, &still).await? {
+        ask(place, source, Duration::ZERO, seen).await?;
+    }
     Ok(())
 }
 
@@ -52,19 +62,18 @@ async fn look_again(
     Ok(unnamed(options, standing.as_ref(), &objects).0)
 }
 
-/// When the worker is to look: at once where what was deleted is published by now. Not at all where the source
-/// is gone: after a tombstone nothing is made under keys that were there before it.
-async fn look_after(
-    place: &Place,
-    source: &SourceKey,
-    deleted: &[Unnamed],
-) -> anyhow::Result<Option<Duration>> {
+/// Whether what was deleted is published by now: then its next look must not wait.
+async fn is_published(place: &Place, source: &SourceKey, deleted: &[Unnamed]) -> anyhow::Result<bool> {
     let standing = place.bucket.manifest(source).await?;
     let named = standing.and_then(|standing| standing.manifest.ok()).map(|manifest| manifest.revision);
-    if deleted.iter().any(|unnamed| named.as_ref() == Some(&unnamed.revision)) {
-        return Ok(Some(Duration::ZERO));
-    }
-    Ok(place.bucket.source(source).await?.map(|_| MAX_DELAY))
+    Ok(deleted.iter().any(|unnamed| named.as_ref() == Some(&unnamed.revision)))
+}
+
+async fn ask(place: &Place, source: &SourceKey, delay: Duration, seen: &mut Seen) -> anyhow::Result<()> {
+    let body = notification::body(place.bucket.name(), source.as_str(), REPAIR);
+    place.queue()?.send(&[Letter { body, delay }]).await?;
+    seen.asked += 1;
+    Ok(())
 }
 
 fn leftover(source: &SourceKey, unnamed: &Unnamed, fixed: bool) -> Finding {

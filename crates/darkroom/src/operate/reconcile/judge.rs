@@ -62,7 +62,7 @@ pub async fn folder(
     let (old, young) = unnamed(options, standing.as_ref(), objects);
     seen.kept_for_now = young;
     if !old.is_empty() {
-        delete::leftovers(place, options, source, &old, &mut seen).await?;
+        delete::leftovers(place, options, source, head.is_some(), &old, &mut seen).await?;
     }
     Ok(seen)
 }
