@@ -100,10 +100,12 @@ fn another_recipe_is_followed() {
 }
 
 #[test]
-fn help_names_both_commands_and_a_wrong_flag_is_refused() {
+fn help_names_every_command_and_a_wrong_flag_is_refused() {
     let darkroom = |args: &[&str]| Command::new(env!("CARGO_BIN_EXE_darkroom")).args(args).output().unwrap();
     let help = text(&darkroom(&["--help"]).stdout);
-    assert!(help.contains("dev") && help.contains("process"), "{help}");
+    for name in ["dev", "process", "backfill", "reconcile", "redrive", "status"] {
+        assert!(help.contains(&format!("\n  {name} ")), "{help}");
+    }
     for wrong in
         [&["--nonsense"][..], &["process", "a.jpg"], &["process", "a.jpg", "--out", "o", "--threads", "0"]]
     {
