@@ -10,6 +10,7 @@ mod operate;
 mod protocol;
 mod readme;
 mod retries;
+mod simulate;
 mod tell;
 mod upload;
 mod worker;

@@ -2,6 +2,8 @@
 //! returned and nothing else. Every helper panics with what it saw when the stack does not do its part.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of tests fails by panicking")]
 
+pub mod sim;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -6,6 +6,7 @@ mod bench;
 mod fuzz;
 mod interop;
 mod python;
+mod simulate;
 mod tools;
 
 use std::ffi::OsString;
@@ -20,6 +21,8 @@ cargo xtask test [--no-install] [ARGS]  run every test; ARGS go to the test runn
 cargo xtask ci   [--no-install]         what CI runs besides the tests: format, lints, docs, walls, licences
 cargo xtask fuzz [--no-install] [TARGET...] [--seconds N] [--replay]
                                         fuzz each target for N seconds (20); --replay runs known inputs only
+cargo xtask simulate [--first-seed S] [--seeds N]
+                                        run N seeds (1000) of the simulator; with one, its whole story
 cargo xtask bench presign|worker       the presign function beside one in Python with boto3; the worker as a
                                         poller beside `darkroom process`
 cargo xtask interop [--no-install]      clients that others wrote (boto3, requests, fetch, Uppy, a browser, a checker
@@ -51,6 +54,7 @@ fn run(args: Vec<String>) -> Result<(), String> {
         "ci" => ci,
         "fuzz" => |_, args| fuzz::fuzz(args),
         "interop" => interop::interop,
+        "simulate" => |_, args| simulate::simulate(args),
         "bench" => bench::bench,
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

@@ -60,6 +60,7 @@ impl Worker {
                 services.cdn,
                 config.recipe,
                 config.limits,
+                config.cores,
             ),
             queue: services.queue,
             max_receive_count: config.max_receive_count,
@@ -117,6 +118,10 @@ impl Worker {
         // On the last receive too: the queue takes it away when it would be given again.
         self.hide(&message, receive_count, &retry).await;
         Settled::Again
+    }
+
+    pub(crate) fn cores(&self) -> usize {
+        self.processor.cores()
     }
 
     pub(crate) fn queue(&self) -> Option<&Queue> {

@@ -1,6 +1,7 @@
 //! The worker's settings. The only module that reads the environment, and it does so through a lookup
 //! that tests can stand behind. A bad setting ends the start, by name.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use contract::limits::DEFAULT_MEMORY_MIB;
@@ -32,6 +33,8 @@ pub struct Config {
     pub event_topic_arn: Option<String>,
     pub event_bus: Option<String>,
     pub distribution_id: Option<String>,
+    /// How many have pixel work at once: all that the process may use.
+    pub cores: NonZeroUsize,
     /// Whether Lambda's Runtime API hands out the messages.
     pub is_lambda: bool,
 }
@@ -117,9 +120,15 @@ impl Config {
             event_topic_arn: setting::text(lookup, Self::EVENT_TOPIC_ARN.name),
             event_bus: setting::text(lookup, Self::EVENT_BUS.name),
             distribution_id: setting::text(lookup, Self::DISTRIBUTION_ID.name),
+            cores: cores(),
             is_lambda: setting::text(lookup, RUNTIME_API).is_some(),
         })
     }
+}
+
+/// As the operating system has it, a container's limits included.
+pub fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// A name or an ARN, which people try, is told from a URL here rather than by the first request.

@@ -47,9 +47,8 @@ pub struct Poller {
 impl Poller {
     /// `None` where the worker was given no queue.
     pub fn new(worker: Worker) -> Option<Self> {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
         // Each core has one in work; about as many again are fetched or written meanwhile.
-        let places = 2 * cores + 2;
+        let places = 2 * worker.cores() + 2;
         let queue = worker.queue()?.clone();
         Some(Self { worker, queue, places: Arc::new(Semaphore::new(places)), health: Health::new() })
     }
@@ -121,6 +120,7 @@ impl Poller {
         let Some(handle) = message.receipt_handle.clone() else { return };
         let message_id = message.message_id.clone().unwrap_or_default();
         let settled = tokio::select! {
+            biased; // so that a simulated run is the same every time
             settled = self.worker.settle(message, Deadline::after(MESSAGE_TIME)) => Some(settled),
             () = self.keep_hidden(&handle, &message_id) => None,
             () = out_of_time(stop) => None,

@@ -2,6 +2,7 @@
 //! make what is missing, commit the manifest. Never trusts the event beyond the key, and never writes
 //! a manifest before every rendition that it names.
 
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub struct Processor {
     limits: Limits,
     fingerprint: Fingerprint,
     turns: Turns,
+    core_count: usize,
     /// One permit for each core: pixel work never waits for a core that pixel work holds.
     cores: Arc<Semaphore>,
     /// One permit for each MiB that pixel work may take at once.
@@ -72,16 +74,24 @@ enum Made {
 }
 
 impl Processor {
-    pub fn new(store: Store, tell: Tell, cdn: Cdn, recipe: Recipe, limits: Limits) -> Self {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    /// `cores` is how many have pixel work at once.
+    pub fn new(
+        store: Store,
+        tell: Tell,
+        cdn: Cdn,
+        recipe: Recipe,
+        limits: Limits,
+        cores: NonZeroUsize,
+    ) -> Self {
         Self {
+            core_count: cores.get(),
             store,
             tell,
             cdn,
             turns: Turns::default(),
             fingerprint: Fingerprint::of(&recipe, &limits, imaging::ENCODERS),
             recipe: Arc::new(recipe),
-            cores: Arc::new(Semaphore::new(cores)),
+            cores: Arc::new(Semaphore::new(cores.get())),
             memory_mib: Arc::new(Semaphore::new(budget_mib(limits.max_job_bytes) as usize)),
             sources_mib: Arc::new(Semaphore::new(sources_budget_mib(&limits) as usize)),
             limits,
@@ -90,6 +100,10 @@ impl Processor {
 
     pub fn bucket(&self) -> &str {
         self.store.bucket()
+    }
+
+    pub fn cores(&self) -> usize {
+        self.core_count
     }
 
     /// Lets pixel work that is under way finish, and begins no more.

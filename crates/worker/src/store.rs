@@ -75,6 +75,8 @@ pub struct Standing {
     pub manifest: Result<Manifest, ManifestError>,
     /// Known of an unreadable one too, as far as it can be.
     pub generation: u64,
+    /// By S3's clock, seconds of the Unix epoch.
+    pub modified_s: i64,
 }
 
 /// How a conditional write ended.
@@ -134,10 +136,11 @@ impl Store {
         let sent = self.client.get_object().bucket(&self.bucket).key(key.as_str()).send().await;
         let Some(object) = found(sent, &what)? else { return Ok(None) };
         let etag = object.e_tag().unwrap_or_default().to_owned();
+        let modified_s = object.last_modified().map_or(0, DateTime::secs);
         let json = object.body.collect().await.map_err(|error| StoreError::failed(&what, error))?;
         let json = json.into_bytes();
         let generation = Manifest::generation_of(&json);
-        Ok(Some(Standing { etag, manifest: Manifest::parse(&json), generation }))
+        Ok(Some(Standing { etag, manifest: Manifest::parse(&json), generation, modified_s }))
     }
 
     /// Writes one rendition. Its key is its content's own, so repeating this changes nothing.

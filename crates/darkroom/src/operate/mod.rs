@@ -29,7 +29,7 @@ pub use cursor::Cursor;
 pub use pace::{Pace, Rate};
 pub use queue::Queue;
 pub use since::{Age, Since};
-pub use target::Place;
+pub use target::{Place, patient};
 
 use report::shown;
 use target::Target;

@@ -167,12 +167,15 @@ async fn endpoint(port: u16, offset: u16, what: &str) -> anyhow::Result<String> 
 }
 
 async fn aws_settings() -> SdkConfig {
+    patient(&aws_config::defaults(BehaviorVersion::latest()).load().await)
+}
+
+/// As these commands' clients are: they try more often than a worker, and give up on an answer that does not
+/// come.
+pub fn patient(aws: &SdkConfig) -> SdkConfig {
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIME).build();
-    aws_config::defaults(BehaviorVersion::latest())
-        .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
-        .timeout_config(timeouts)
-        .load()
-        .await
+    let retries = RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS);
+    aws.to_builder().retry_config(retries).timeout_config(timeouts).build()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place of these commands that reads the environment")]

@@ -56,6 +56,8 @@ pub struct Options {
     pub run_worker: bool,
     /// How long a failed message stays hidden, by its receive count; the last one counts for the rest.
     pub retry_delays: Vec<Duration>,
+    /// By which S3 dates objects and the queue hides messages.
+    pub clock: local::Clock,
 }
 
 impl Default for Options {
@@ -70,6 +72,7 @@ impl Default for Options {
             max_receive_count: 10,
             run_worker: true,
             retry_delays: worker::retry::DELAYS.to_vec(),
+            clock: local::Clock::default(),
         }
     }
 }
@@ -197,7 +200,7 @@ async fn open(options: &Options) -> anyhow::Result<Local> {
         bucket: BUCKET.to_owned(),
         layout: options.layout,
         max_receive_count: options.max_receive_count,
-        clock: local::Clock::default(),
+        clock: options.clock.clone(),
     };
     let local = tokio::task::spawn_blocking(move || Local::open(&options)).await??;
     let released = local.queue.release_all().await? + local.dead_letters.release_all().await?;
@@ -219,6 +222,7 @@ fn worker_config(options: &Options, queue_url: &str) -> worker::Config {
         event_topic_arn: None,
         event_bus: None,
         distribution_id: None,
+        cores: worker::config::cores(),
         is_lambda: true,
     }
 }

@@ -176,8 +176,10 @@ fn is_settled_long(options: &Options, standing: Option<&Standing>, manifest: Opt
     match (standing, manifest) {
         (None, _) => true,
         (Some(_), None) => false, // unreadable: who knows what it names
-        (Some(_), Some(manifest)) => {
-            manifest.status() == Status::Removed || !options.is_young(manifest.processed_at, KEPT)
+        (Some(standing), Some(manifest)) => {
+            // By S3's clock, as the rest is: the worker's own may be wrong.
+            let modified = Timestamp::from_second(standing.modified_s).unwrap_or(Timestamp::MAX);
+            manifest.status() == Status::Removed || !options.is_young(modified, KEPT)
         }
     }
 }
