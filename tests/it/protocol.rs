@@ -9,6 +9,7 @@ use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 use contract::{RejectionCode, Status};
+use darkroom::local::objects::Put;
 use darkroom::stack::{BUCKET, Stack};
 use darkroom_tests::{bucket, event, fixture, idle_stack, invoke, manifest, put_source};
 use lambda_runtime::{Context, LambdaEvent};
@@ -175,6 +176,20 @@ async fn a_removal_takes_every_revision_of_its_source_and_none_of_a_source_below
     let left = bucket(&stack).await;
     assert_eq!(left.len(), 1 + 2 + 10);
     assert!(whole.renditions().iter().all(|rendition| left.contains_key(rendition.key.as_str())));
+}
+
+#[tokio::test]
+async fn a_neighbour_with_a_key_that_xml_cannot_say_is_no_hindrance_to_a_removal() {
+    let stack = idle_stack().await;
+    put_source(&stack, KEY, "image/jpeg", fixture("images/wide.jpg")).await;
+    invoke(&stack, event("s3_put")).await;
+    let strange = "processed/articles/a1/photo.jpg/\u{1}a b+c";
+    stack.local.objects.put(strange, b"", Put::default()).await.unwrap();
+    stack.client.delete_object().bucket(BUCKET).key(KEY).send().await.unwrap();
+    assert!(invoke(&stack, event("s3_put")).await.batch_item_failures.is_empty());
+    let left = stack.local.objects.list("processed/", "", 100).await.unwrap();
+    let left: Vec<_> = left.into_iter().map(|(key, _)| key).collect();
+    assert_eq!(left, [strange, "processed/articles/a1/photo.jpg/manifest.json"]);
 }
 
 #[tokio::test]

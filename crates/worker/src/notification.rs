@@ -2,6 +2,8 @@
 //! The only module that knows event shapes. Lenient in what it does not need (emulators leave fields
 //! out), strict in what it does: a body that nobody understands is an error, never an empty list.
 
+use std::borrow::Cow;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
 
@@ -141,7 +143,8 @@ fn from_s3(record: S3Record) -> Result<Notification, BodyError> {
     {
         return Err(BodyError::Version { found: version });
     }
-    let key = decode_key(&record.s3.object.key)?;
+    let key = decode_key(&record.s3.object.key)
+        .ok_or_else(|| BodyError::Key { key: record.s3.object.key.clone() })?;
     Ok(notification(record.event_name, key, record.s3))
 }
 
@@ -155,12 +158,11 @@ fn notification(event_name: String, key: String, detail: Detail) -> Notification
     }
 }
 
-/// S3 writes keys as HTML forms do: `+` is a space, a plus is `%2B`.
-fn decode_key(key: &str) -> Result<String, BodyError> {
+/// S3 writes keys as HTML forms do, in events and in listings that ask for it: `+` is a space, a plus is `%2B`.
+/// `None` for what is not UTF-8 then.
+pub fn decode_key(key: &str) -> Option<String> {
     let spaced = key.replace('+', " ");
-    let decoded =
-        percent_decode_str(&spaced).decode_utf8().map_err(|_| BodyError::Key { key: key.to_owned() })?;
-    Ok(decoded.into_owned())
+    percent_decode_str(&spaced).decode_utf8().ok().map(Cow::into_owned)
 }
 
 /// JSON of another shape is no event; text that is not JSON at all says so.

@@ -7,10 +7,12 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 pub use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::primitives::DateTime;
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{Delete, EncodingType, ObjectIdentifier};
 use contract::manifest::{Manifest, ManifestError, Rendition};
 use contract::revision::State;
 use contract::{ManifestKey, MediaType, RenditionKey, Revision, SourceKey};
+
+use crate::notification::decode_key;
 
 /// Renditions never change under their keys, so this is literally true.
 pub const RENDITION_CACHING: &str = "public, max-age=31536000, immutable";
@@ -192,12 +194,19 @@ impl Store {
 
     async fn renditions(&self, source: &SourceKey, prefix: &str) -> Result<Vec<RenditionKey>, StoreError> {
         let what = format!("list {prefix}");
+        // Encoded: what others have put there may have a key that XML cannot say.
         let list = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix);
+        let list = list.encoding_type(EncodingType::Url);
         let mut pages = list.into_paginator().send();
         let mut found = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| translate(error, &what))?;
+            let is_encoded = page.encoding_type() == Some(&EncodingType::Url);
             let keys = page.contents().iter().filter_map(|object| object.key());
+            let keys = keys.filter_map(|key| match is_encoded {
+                true => decode_key(key),
+                false => Some(key.to_owned()),
+            });
             // Below the folder of `raw/a` may be that of `raw/a/b`.
             let renditions = keys.filter_map(|key| RenditionKey::parse(key).ok());
             found.extend(renditions.filter(|key| key.source().as_ref() == Ok(source)));

@@ -18,7 +18,7 @@ use contract::{RenditionKey, Revision, SourceKey};
 use futures::{Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
-use percent_encoding::percent_decode_str;
+use worker::notification;
 use worker::store::{SourceHead, Standing, Store};
 
 use super::pace::Pace;
@@ -175,11 +175,9 @@ enum Next {
     End,
 }
 
-/// `encoding-type=url` writes keys as forms do.
 fn decode(key: &str) -> anyhow::Result<String> {
-    let spaced = key.replace('+', " ");
-    let decoded = percent_decode_str(&spaced).decode_utf8();
-    Ok(decoded.with_context(|| format!("a listing has the key `{key}`, which is not UTF-8"))?.into_owned())
+    notification::decode_key(key)
+        .with_context(|| format!("a listing has the key `{key}`, which is not UTF-8"))
 }
 
 fn time(told: &DateTime) -> Option<Timestamp> {
