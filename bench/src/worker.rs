@@ -73,7 +73,7 @@ impl Bench {
     /// From the start of a PUT to a manifest that says ready, with an empty queue and a warm poller.
     async fn latency(&self) -> anyhow::Result<()> {
         let stack = Stack::start(&self.darkroom).await?;
-        let _worker = self.start_worker(&stack)?;
+        let mut worker = self.start_worker(&stack)?;
         let photo = &self.photos[..1];
         let (mut waited, mut pixels) = (Vec::new(), Vec::new());
         for n in 0..=SINGLES {
@@ -88,6 +88,8 @@ impl Bench {
                 pixels.push(pixel);
             }
         }
+        worker.kill().await?;
+        stack.end().await?;
         let (waited, pixels) = (median(&mut waited), median(&mut pixels));
         println!("| {}, ms, median of {SINGLES} in turns | |\n|---|---|", name(&photo[0]));
         println!("| PUT to `ready` | {waited:.0} |");
@@ -116,7 +118,7 @@ impl Bench {
             println!("| {n} | {:.0} | {:.0} |", status_mb(pid, "VmRSS:")?, status_mb(pid, "VmHWM:")?);
         }
         worker.kill().await?;
-        Ok(())
+        stack.end().await
     }
 
     /// The photos under names of their own.
@@ -155,11 +157,14 @@ impl Bench {
             }
         }
         let started = Instant::now();
-        let _worker = self.start_worker(&stack)?;
+        let mut worker = self.start_worker(&stack)?;
         for key in keys {
             stack.ready(&key).await?;
         }
-        Ok(started.elapsed().as_secs_f64())
+        let took = started.elapsed().as_secs_f64();
+        worker.kill().await?;
+        stack.end().await?;
+        Ok(took)
     }
 
     fn start_worker(&self, stack: &Stack) -> anyhow::Result<Child> {
@@ -180,7 +185,7 @@ impl Bench {
 
 /// A dev stack in memory, whose queue is left to the worker under test.
 struct Stack {
-    _process: Child,
+    process: Child,
     s3: aws_sdk_s3::Client,
     queue_url: String,
 }
@@ -192,7 +197,7 @@ impl Stack {
         let process = dev.env("RUST_LOG", "warn").stdout(Stdio::null()).kill_on_drop(true).spawn()?;
         let s3 = client(&format!("http://127.0.0.1:{}", PORT + 1));
         let queue_url = format!("http://127.0.0.1:{}/000000000000/darkroom", PORT + 3);
-        let stack = Self { _process: process, s3, queue_url };
+        let stack = Self { process, s3, queue_url };
         for _ in 0..200 {
             if stack.s3.head_bucket().bucket(BUCKET).send().await.is_ok() {
                 return Ok(stack);
@@ -200,6 +205,11 @@ impl Stack {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         bail!("the dev stack does not start")
+    }
+
+    /// Gone, and its ports free, when this returns.
+    async fn end(mut self) -> anyhow::Result<()> {
+        Ok(self.process.kill().await?)
     }
 
     async fn put(&self, photo: &Path, n: usize) -> anyhow::Result<SourceKey> {
