@@ -23,6 +23,9 @@ const SINGLES: usize = 7;
 /// Uploads in the run that watches the memory, and how often it is noted.
 const MANY: usize = 2000;
 const NOTED: usize = 250;
+/// How often a manifest is looked for, where its very time counts and where it does not.
+const SOON: Duration = Duration::from_millis(5);
+const SELDOM: Duration = Duration::from_millis(50);
 /// The stack's four ports.
 const PORT: u16 = 18_900;
 
@@ -79,7 +82,7 @@ impl Bench {
         for n in 0..=SINGLES {
             let started = Instant::now();
             let key = stack.put(&photo[0], n).await?;
-            stack.ready(&key).await?;
+            stack.ready(&key, SOON).await?;
             let wait = started.elapsed().as_secs_f64() * 1000.0;
             let pixel = self.process(photo)? * 1000.0;
             // The first has connections to make.
@@ -111,7 +114,7 @@ impl Bench {
                 n += 1;
             }
             for key in keys {
-                stack.ready(&key).await?;
+                stack.ready(&key, SELDOM).await?;
                 stack.forget(&key).await?;
             }
             let pid = worker.id().context("the worker has ended")?;
@@ -159,7 +162,7 @@ impl Bench {
         let started = Instant::now();
         let mut worker = self.start_worker(&stack)?;
         for key in keys {
-            stack.ready(&key).await?;
+            stack.ready(&key, SELDOM).await?;
         }
         let took = started.elapsed().as_secs_f64();
         worker.kill().await?;
@@ -220,7 +223,8 @@ impl Stack {
     }
 
     /// Waits until the manifest is there, and says so.
-    async fn ready(&self, source: &SourceKey) -> anyhow::Result<()> {
+    /// Looks every `pause`: each look takes time of the cores that are measured.
+    async fn ready(&self, source: &SourceKey, pause: Duration) -> anyhow::Result<()> {
         let key = source.manifest();
         loop {
             let sent = self.s3.get_object().bucket(BUCKET).key(key.as_str()).send().await;
@@ -229,7 +233,7 @@ impl Stack {
                 ensure!(manifest.status() == Status::Ready, "{source}: {:?}", manifest.outcome);
                 return Ok(());
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(pause).await;
         }
     }
 
