@@ -66,7 +66,7 @@ pub(crate) fn encode(
         let stages = stages.get_or_insert_with(|| Stages::new(&colour, canvas, probe));
         let mut files = files.iter_mut();
         for job in jobs {
-            let picture = stages.finish(stages.make(job, canvas, &mut looked_at)?);
+            let picture = stages.first(job, canvas, &mut looked_at)?;
             for file in files.by_ref().take(job.outputs.len()) {
                 file.add(&picture, duration_ms, probe.loop_count)?;
             }

@@ -11,6 +11,7 @@ use crate::fit::MAX_ENCODES;
 use crate::geometry::{Geometry, Size};
 use crate::jobs::{Base, Job, Output, jobs, need_decoded};
 use crate::probe::{Header, Layout, Survey};
+use crate::resize::come_row_by_row;
 
 /// What metadata, tables, row buffers and a codec's own code may take beside the pixels of any picture.
 pub(crate) const OVERHEAD_BYTES: u64 = 4 * MIB;
@@ -43,7 +44,7 @@ pub(crate) fn cost(
     animation: Option<&Survey>,
     recipe: &Recipe,
 ) -> Cost {
-    let mut jobs = jobs(header.size, header.orientation, recipe);
+    let mut jobs = jobs(header.orientation.turned(header.size), recipe);
     // One frame is a still, as `render` has it.
     let animated = animation.filter(|survey| survey.frames > 1);
     let animated = animated.map(|survey| (survey, animation::split_off(&mut jobs)));
@@ -88,14 +89,39 @@ impl<'a> Still<'a> {
             }
         };
         let decoded = match header.layout {
-            Layout::Jpeg { .. } => jpeg_scale(header.size, jobs).1,
+            // Turned or not: it is only counted.
+            Layout::Jpeg { .. } => jpeg_scale(header.orientation.turned(header.size), jobs).1,
             Layout::Raster { .. } | Layout::Avif { .. } => header.size,
         };
         Self { header, jobs, decoded, pixel_bytes, decoder_bytes }
     }
 
     fn decoding_bytes(&self) -> u64 {
-        (self.decoded.pixels() * self.pixel_bytes).saturating_add(self.decoder_bytes)
+        let pixels_bytes = if self.is_reduced_at_once() {
+            self.of_decoded().map(|job| self.reducing_bytes(job)).sum()
+        } else {
+            self.decoded.pixels() * self.pixel_bytes
+        };
+        self.decoder_bytes.saturating_add(pixels_bytes)
+    }
+
+    /// Whether what was decoded is never in memory as a whole.
+    fn is_reduced_at_once(&self) -> bool {
+        matches!(self.header.layout, Layout::Jpeg { components: 1 | 3, .. }) && come_row_by_row(self.jobs)
+    }
+
+    fn of_decoded(&self) -> impl Iterator<Item = &Job<'a>> {
+        self.jobs.iter().filter(|job| job.base == Base::Decoded)
+    }
+
+    /// What is made, and as many rows as a row of it is made of, of either depth.
+    fn reducing_bytes(&self, job: &Job) -> u64 {
+        let Geometry { crop, target } = job.geometry;
+        let longest_px = u64::from(self.decoded.width_px.max(self.decoded.height_px));
+        let ratio = |from_px: u32, to_px: u32| u64::from(from_px.div_ceil(to_px));
+        let (across, down) = (crop.size.width_px, crop.size.height_px);
+        let rows = 6 * ratio(across, target.width_px).max(ratio(down, target.height_px)) + 4;
+        self.pixel_bytes * (target.pixels() + rows * 2 * longest_px)
     }
 
     /// Of what is encoded: grey has become RGB, and ink too.
@@ -108,7 +134,11 @@ impl<'a> Still<'a> {
 
     /// The largest sum of what is there at once, as `render::pictures` makes one picture after the other.
     fn bytes(&self) -> u64 {
-        let mut decoded_bytes = self.decoded.pixels() * self.pixel_bytes;
+        let mut decoded_bytes = if self.is_reduced_at_once() {
+            self.of_decoded().map(|job| job.geometry.target.pixels() * self.pixel_bytes).sum()
+        } else {
+            self.decoded.pixels() * self.pixel_bytes
+        };
         let mut larger_bytes = 0;
         let mut peak_bytes = self.decoding_bytes();
         for (index, job) in self.jobs.iter().enumerate() {
@@ -118,7 +148,7 @@ impl<'a> Still<'a> {
                 decoded_bytes = 0;
             }
             if job.is_base {
-                larger_bytes = job.geometry.target.pixels() * self.pixel_bytes;
+                larger_bytes = job.geometry.target.pixels() * self.picture_channels();
             }
             let finishing = self.finishing_bytes(job);
             peak_bytes = peak_bytes.max(decoded_bytes + larger_bytes + finishing);
@@ -135,7 +165,8 @@ impl<'a> Still<'a> {
             if is_ink { crop.size.height_px } else { crop.size.height_px.min(2 * target.height_px) };
         let between_bytes = u64::from(target.width_px) * u64::from(between_px) * self.pixel_bytes;
         let longest_px = self.decoded.width_px.max(self.decoded.height_px);
-        target.pixels() * self.pixel_bytes + between_bytes.max(u64::from(longest_px) * RESIZING_BYTES)
+        let rows_bytes = u64::from(longest_px) * RESIZING_BYTES;
+        target.pixels() * self.pixel_bytes + between_bytes.max(rows_bytes).max(self.reducing_bytes(job))
     }
 
     /// While its colours are converted and it is turned, which each makes a copy, or while it is encoded.

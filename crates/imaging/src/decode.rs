@@ -10,6 +10,8 @@ mod yuv;
 
 pub(crate) use jpeg::scale as jpeg_scale;
 
+use std::collections::VecDeque;
+
 use contract::MediaType;
 
 use crate::error::Error;
@@ -21,6 +23,30 @@ use crate::probe::Probe;
 pub(crate) struct Decoded {
     pub pixels: Pixels,
     pub colour: Colour,
+}
+
+/// A source that was reduced while it was decoded.
+pub(crate) struct Reduced {
+    /// Of each job that is made of the decoder's pixels, in their order.
+    pub pixels: VecDeque<Pixels>,
+    pub colour: Colour,
+}
+
+/// Decodes a picture once, and never has all of it in memory: what `jobs` make of the decoder's pixels is made
+/// while they come. None where that cannot be done, which the header tells.
+///
+/// # Errors
+/// As [`decode`]; [`Error::Resize`] or [`Error::NoThread`] where we failed.
+pub(crate) fn reduce(
+    bytes: &[u8],
+    probe: &Probe,
+    jobs: &[Job],
+    threads: usize,
+) -> Option<Result<Reduced, Error>> {
+    match probe.media_type {
+        MediaType::Jpeg => jpeg::reduce(bytes, probe, jobs, threads),
+        MediaType::Avif | MediaType::Png | MediaType::Webp | MediaType::Gif => None,
+    }
 }
 
 /// Decodes a picture once, with enough resolution for every one of `jobs`.

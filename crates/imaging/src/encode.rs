@@ -29,14 +29,14 @@ use crate::riff::with_exif;
 ///
 /// Change it with every change that alters renditions: a codec's version (a test compares them with the
 /// lock file), a setting below, geometry, colour or resizing. What is published is made anew then.
-pub const ENCODERS: &str = "3; mozjpeg-sys 2.2.3: fastest, optimised Huffman, 4:2:0; \
+pub const ENCODERS: &str = "4; mozjpeg-sys 2.2.3: fastest, optimised Huffman, 4:2:0; \
     libaom-sys 0.17.2+libaom.3.11.0: speed 9, all-intra, 4:2:0, quantiser matrices 2 to 10, alpha at 8, hidden \
     colour filled; \
     avif-serialize 0.8.9; \
     libwebp-sys 0.14.4: lossy, beside alpha at method 5 at most, graphics lossless at effort 75, \
     graphics' frames mixed; \
     png 0.18.1: default, adaptive filter; \
-    resizing 2: Lanczos 3 of light, at most half by DCT; \
+    resizing 3: Lanczos 3 of light, each picture of the one before, at most half by DCT; \
     fast_image_resize 6.1.0: Lanczos 3 of samples, above a half and of ink; \
     moxcms 0.8.1: ICC, H.273 and gamma at the samples' depth, 203 cd/m² at 0.8 of white; \
     image 0.25.10, image-webp 0.2.4, gif 0.14.2; thumbhash 0.1.0; re_rav1d 0.1.3";

@@ -5,7 +5,6 @@ use contract::Recipe;
 use contract::recipe::{Encoding, Gravity, RenditionSpec};
 
 use crate::geometry::{Geometry, Rect, Size};
-use crate::orientation::Orientation;
 use crate::placeholder;
 
 /// A rendition may be made of a larger one with this many times its resolution: 1.5, less what rounding to
@@ -15,12 +14,12 @@ const CHAINED: (u64, u64) = (7, 5);
 /// Pixels to make, and every file that is made of them.
 #[derive(Debug)]
 pub(crate) struct Job<'r> {
-    /// On stored pixels.
+    /// On the picture as displayed.
     pub geometry: Geometry,
     /// The place of the crop, which is the centre here, is found once there are pixels; its size stays.
     pub is_attentive: bool,
     pub base: Base,
-    /// Whether later jobs are made of these pixels.
+    /// Whether later jobs are made of this picture.
     pub is_base: bool,
     pub outputs: Vec<Output<'r>>,
     /// The placeholder is computed from these.
@@ -31,7 +30,7 @@ pub(crate) struct Job<'r> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Base {
     Decoded,
-    /// The job before this one that was the last to be a base.
+    /// The picture of the last job before this one that was to be a base.
     Larger,
 }
 
@@ -56,21 +55,20 @@ impl Job<'_> {
     }
 }
 
-/// The jobs of a recipe for a picture stored at the size `stored`, largest first.
-pub(crate) fn jobs(stored: Size, orientation: Orientation, recipe: &Recipe) -> Vec<Job<'_>> {
-    let displayed = orientation.turned(stored);
+/// The jobs of a recipe for a picture that is displayed at the size `source`, largest first.
+pub(crate) fn jobs(source: Size, recipe: &Recipe) -> Vec<Job<'_>> {
     let mut jobs = Vec::new();
     for spec in &recipe.renditions {
-        let geometry = Geometry::of(displayed, spec).stored(orientation, displayed);
-        let job = job_at(&mut jobs, geometry, spec.gravity, stored);
+        let geometry = Geometry::of(source, spec);
+        let job = job_at(&mut jobs, geometry, spec.gravity, source);
         for encoding in recipe.formats_of(spec) {
             job.add(encoding, spec);
         }
     }
-    let small = Geometry::inside(displayed, placeholder::LIMIT).stored(orientation, displayed);
-    job_at(&mut jobs, small, Gravity::Centre, stored).is_placeholder = true;
+    let small = Geometry::inside(source, placeholder::LIMIT);
+    job_at(&mut jobs, small, Gravity::Centre, source).is_placeholder = true;
     jobs.sort_by_key(|job| std::cmp::Reverse(job.geometry.target.pixels()));
-    chain(&mut jobs, stored);
+    chain(&mut jobs, source);
     jobs
 }
 
@@ -101,10 +99,10 @@ fn job_at<'a, 'r>(
     jobs: &'a mut Vec<Job<'r>>,
     geometry: Geometry,
     gravity: Gravity,
-    stored: Size,
+    source: Size,
 ) -> &'a mut Job<'r> {
     // All of a picture has but one place.
-    let is_attentive = gravity == Gravity::Attention && geometry.crop != Rect::whole(stored);
+    let is_attentive = gravity == Gravity::Attention && geometry.crop != Rect::whole(source);
     let same = |job: &Job| job.geometry == geometry && job.is_attentive == is_attentive;
     let index = jobs.iter().position(same).unwrap_or_else(|| {
         let (base, outputs) = (Base::Decoded, Vec::new());
@@ -146,9 +144,9 @@ mod tests {
     #[test]
     fn renditions_of_equal_pixels_are_one_job_and_the_largest_comes_first() {
         let recipe = Recipe::default();
-        let small = jobs(Size::new(500, 400), Orientation::default(), &recipe);
+        let small = jobs(Size::new(500, 400), &recipe);
         assert_eq!(names(&small), [vec!["w640", "w1280", "w1920"], vec!["w320"], vec!["thumb"], vec![]]);
-        let large = jobs(Size::new(4000, 3000), Orientation::default(), &recipe);
+        let large = jobs(Size::new(4000, 3000), &recipe);
         assert_eq!(
             names(&large),
             [vec!["w1920"], vec!["w1280"], vec!["w640"], vec!["w320"], vec!["thumb"], vec![]]
@@ -159,7 +157,7 @@ mod tests {
     /// Each job's width and what it is made of: the width of a larger one, or none for the decoder's pixels.
     fn bases(stored: Size, recipe: &Recipe) -> Vec<(u32, Option<u32>)> {
         let mut larger = None;
-        jobs(stored, Orientation::default(), recipe)
+        jobs(stored, recipe)
             .iter()
             .map(|job| {
                 let width_px = job.geometry.target.width_px;
@@ -188,8 +186,8 @@ mod tests {
         };
         let all = [cover("a", "attention"), cover("b", "centre"), cover("c", "attention")].concat();
         let recipe = Recipe::parse(&all).unwrap();
-        let of = |stored| {
-            let jobs = jobs(stored, Orientation::default(), &recipe);
+        let of = |source| {
+            let jobs = jobs(source, &recipe);
             jobs.iter()
                 .filter_map(|job| Some((job.is_attentive, job.outputs.first()?.names.len())))
                 .collect::<Vec<_>>()

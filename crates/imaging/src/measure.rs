@@ -46,7 +46,7 @@ impl Rgb {
 
     /// All of it at another size, as light at any reduction.
     pub fn reduced(&self, (width_px, height_px): (u32, u32)) -> Self {
-        let (base, size) = (&self.0, Size::new(width_px, height_px));
+        let (base, size) = (self.0.view(), Size::new(width_px, height_px));
         let samples = Resizer::new(&Colour::Srgb).as_light(base, Part::whole(base.size), size);
         Self(Pixels { size, channels: base.channels, samples })
     }

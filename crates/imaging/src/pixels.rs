@@ -54,6 +54,30 @@ pub(crate) struct Pixels {
     pub samples: Samples,
 }
 
+impl Pixels {
+    pub fn view(&self) -> View<'_> {
+        let samples = match &self.samples {
+            Samples::Eight(samples) => SamplesView::Eight(samples),
+            Samples::Sixteen(samples) => SamplesView::Sixteen(samples),
+        };
+        View { size: self.size, channels: self.channels, samples }
+    }
+}
+
+/// [`Pixels`] that are somebody else's.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub size: Size,
+    pub channels: Channels,
+    pub samples: SamplesView<'a>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum SamplesView<'a> {
+    Eight(&'a [u8]),
+    Sixteen(&'a [u16]),
+}
+
 /// What a source's samples mean.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Colour {
@@ -73,4 +97,14 @@ pub(crate) struct Picture {
     pub size: Size,
     pub has_alpha: bool,
     pub data: Vec<u8>,
+}
+
+impl Picture {
+    pub const fn channels(&self) -> Channels {
+        if self.has_alpha { Channels::Rgba } else { Channels::Rgb }
+    }
+
+    pub fn view(&self) -> View<'_> {
+        View { size: self.size, channels: self.channels(), samples: SamplesView::Eight(&self.data) }
+    }
 }

@@ -1,6 +1,7 @@
 //! The whole story of one picture, from its bytes to every file of its recipe. Owns the order of the
 //! stages and what is in memory at once; how each is done is its own module's.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -12,11 +13,11 @@ use crate::animation;
 use crate::attention;
 use crate::colour::ToSrgb;
 use crate::copyright::Notice;
-use crate::decode::{Decoded, decode};
+use crate::decode::{Decoded, Reduced, decode, reduce};
 use crate::error::Error;
 use crate::geometry::Geometry;
 use crate::jobs::{Base, Job, jobs, need_decoded};
-use crate::pixels::{Colour, Picture, Pixels};
+use crate::pixels::{Colour, Picture, Pixels, Samples};
 use crate::placeholder::placeholder;
 use crate::probe::{Probe, as_shown};
 use crate::resize::Resizer;
@@ -49,35 +50,38 @@ pub fn render(
     emit: &mut (dyn FnMut(Encoded) -> ControlFlow<()> + Send),
 ) -> Result<Placeholder, Error> {
     let bytes = &*as_shown(bytes, probe.media_type);
-    let mut jobs = jobs(probe.stored(), probe.orientation, recipe);
+    let mut jobs = jobs(probe.displayed(), recipe);
     let animated = if probe.frames > 1 { animation::split_off(&mut jobs) } else { Vec::new() };
     let notice = recipe.keep_copyright.then(|| Notice::of(bytes, probe.media_type)).flatten();
     let notice = notice.as_ref();
     // First: whatever cannot be decoded must be known before anything is emitted.
     let animations = animation::encode(bytes, probe, &animated, notice)?;
-    let decoded = decode(bytes, probe, &jobs)?;
+    let source = Source::open(bytes, probe, &jobs, threads)?;
     with_desk(threads, recipe.background, notice, emit, |desk| {
         animations.into_iter().for_each(|file| desk.hand_on(file));
-        pictures(decoded, probe, &jobs, recipe.background, desk)
+        pictures(source, &jobs, recipe.background, desk)
     })
 }
 
 /// Makes the picture of each job and hands it on to be encoded; the placeholder is what comes back.
 fn pictures<'j>(
-    decoded: Decoded,
-    probe: &Probe,
+    mut source: Source<'_>,
     jobs: &'j [Job<'j>],
     background: Color,
     desk: &Desk<'_, 'j>,
 ) -> Result<Placeholder, Error> {
-    let Decoded { pixels, colour } = decoded;
-    let stages = Stages::new(&colour, &pixels, probe);
-    let mut bases = Bases { decoded: Some(pixels), larger: None };
-    let (mut looked_at, mut made) = (None, None);
+    let (mut larger, mut looked_at, mut made) = (None::<Arc<Picture>>, None, None);
     for (index, job) in jobs.iter().enumerate() {
-        let resized = stages.make(job, bases.of(job)?, &mut looked_at)?;
-        bases.keep(job, &resized, &jobs[index + 1..]);
-        let picture = Arc::new(stages.finish(resized));
+        let picture = Arc::new(match (job.base, &larger) {
+            (Base::Larger, Some(larger)) => source.stages.smaller(job, larger, &mut looked_at)?,
+            _ => source.first(job, &mut looked_at)?,
+        });
+        if !need_decoded(&jobs[index + 1..]) {
+            source.held = Held::Reduced(VecDeque::new());
+        }
+        if job.is_base {
+            larger = Some(Arc::clone(&picture));
+        }
         if job.is_placeholder {
             made = Some(placeholder(&picture, background));
         }
@@ -88,79 +92,115 @@ fn pictures<'j>(
     made.ok_or_else(|| Error::Resize { problem: "there was no placeholder among the jobs".to_owned() })
 }
 
-/// What later jobs are made of: the decoder's pixels, and one smaller copy of the whole picture.
-struct Bases {
-    decoded: Option<Pixels>,
-    larger: Option<Pixels>,
+/// A decoded source.
+struct Source<'a> {
+    held: Held,
+    stages: Stages<'a>,
 }
 
-impl Bases {
-    fn of(&self, job: &Job) -> Result<&Pixels, Error> {
-        let pixels = match job.base {
-            Base::Decoded => &self.decoded,
-            Base::Larger => &self.larger,
+/// What there is of it.
+enum Held {
+    Whole(Pixels),
+    /// What is made of it, in the order of jobs.
+    Reduced(VecDeque<Pixels>),
+}
+
+impl<'a> Source<'a> {
+    fn open(bytes: &[u8], probe: &'a Probe, jobs: &[Job], threads: usize) -> Result<Self, Error> {
+        let (held, colour) = match reduce(bytes, probe, jobs, threads).transpose()? {
+            Some(Reduced { pixels, colour }) => (Held::Reduced(pixels), colour),
+            None => {
+                let Decoded { pixels, colour } = decode(bytes, probe, jobs)?;
+                (Held::Whole(pixels), colour)
+            }
         };
-        pixels.as_ref().ok_or_else(|| Error::Resize { problem: "its base is gone".to_owned() })
+        let pixels = match &held {
+            Held::Whole(pixels) => Some(pixels),
+            Held::Reduced(pixels) => pixels.front(),
+        };
+        let stages = Stages::new(&colour, pixels.ok_or_else(no_pixels)?, probe);
+        Ok(Self { held, stages })
     }
 
-    /// Keeps what was made for `job` where it is a base, and what was decoded only for those that need it.
-    fn keep(&mut self, job: &Job, resized: &Pixels, later: &[Job]) {
-        if !need_decoded(later) {
-            self.decoded = None;
-        }
-        if job.is_base {
-            self.larger = None;
-            self.larger = Some(resized.clone());
+    /// The picture of the next job that is made of what was decoded.
+    fn first(&mut self, job: &Job, looked_at: &mut Option<Picture>) -> Result<Picture, Error> {
+        match &mut self.held {
+            Held::Whole(pixels) => self.stages.first(job, pixels, looked_at),
+            Held::Reduced(pixels) => Ok(self.stages.finish(pixels.pop_front().ok_or_else(no_pixels)?)),
         }
     }
 }
 
-/// How the pixels of one source become pictures.
+fn no_pixels() -> Error {
+    Error::Resize { problem: "what it is made of is gone".to_owned() }
+}
+
+/// How the pixels of one source become pictures, and those become smaller ones.
 pub(crate) struct Stages<'a> {
     resizer: Resizer,
     to_srgb: ToSrgb,
+    pictures: Resizer,
     probe: &'a Probe,
 }
 
 impl<'a> Stages<'a> {
     /// For pixels like these.
     pub fn new(colour: &Colour, pixels: &Pixels, probe: &'a Probe) -> Self {
-        Self { resizer: Resizer::new(colour), to_srgb: ToSrgb::new(colour, pixels), probe }
+        let (resizer, pictures) = (Resizer::new(colour), Resizer::new(&Colour::Srgb));
+        Self { resizer, to_srgb: ToSrgb::new(colour, pixels), pictures, probe }
     }
 
-    /// What `job` shows of `base`, resized. `looked_at` is the small picture where attention finds its part,
-    /// once there is one.
-    pub fn make(&self, job: &Job, base: &Pixels, looked_at: &mut Option<Picture>) -> Result<Pixels, Error> {
-        let geometry = match job.is_attentive {
-            true => self.attended(job, base, looked_at)?,
-            false => job.geometry,
+    /// The picture of `job`, of all that was decoded. `looked_at` is the small picture where attention finds
+    /// its part, once there is one.
+    pub fn first(
+        &self,
+        job: &Job,
+        decoded: &Pixels,
+        looked_at: &mut Option<Picture>,
+    ) -> Result<Picture, Error> {
+        self.make(job, looked_at, |geometry| {
+            let geometry = geometry.stored(self.probe.orientation, self.probe.displayed());
+            self.resizer.resize(decoded.view(), self.probe.stored(), &geometry).map(|made| self.finish(made))
+        })
+    }
+
+    /// The picture of `job`, of a larger one that shows all of the source.
+    fn smaller(
+        &self,
+        job: &Job,
+        larger: &Picture,
+        looked_at: &mut Option<Picture>,
+    ) -> Result<Picture, Error> {
+        self.make(job, looked_at, |geometry| {
+            let made = self.pictures.resize(larger.view(), self.probe.displayed(), &geometry)?;
+            let Samples::Eight(data) = made.samples else { return Err(no_pixels()) };
+            Ok(Picture { size: made.size, has_alpha: larger.has_alpha, data })
+        })
+    }
+
+    fn make(
+        &self,
+        job: &Job,
+        looked_at: &mut Option<Picture>,
+        show: impl Fn(Geometry) -> Result<Picture, Error>,
+    ) -> Result<Picture, Error> {
+        if !job.is_attentive {
+            return show(job.geometry);
+        }
+        let displayed = self.probe.displayed();
+        let picture = match looked_at.take() {
+            Some(picture) => picture,
+            None => show(Geometry::inside(displayed, attention::LIMIT))?,
         };
-        self.resize(base, &geometry)
-    }
-
-    fn resize(&self, base: &Pixels, geometry: &Geometry) -> Result<Pixels, Error> {
-        self.resizer.resize(base, self.probe.stored(), geometry)
+        let Geometry { crop, target } = job.geometry;
+        let crop = attention::crop(&picture, displayed, crop.size);
+        *looked_at = Some(picture);
+        show(Geometry { crop, target })
     }
 
     /// Resized pixels to what is encoded.
-    pub fn finish(&self, pixels: Pixels) -> Picture {
+    fn finish(&self, pixels: Pixels) -> Picture {
         self.probe.orientation.apply(self.to_srgb.apply(pixels))
-    }
-
-    /// The geometry of a job that shows what draws the eye.
-    fn attended(&self, job: &Job, base: &Pixels, looked_at: &mut Option<Picture>) -> Result<Geometry, Error> {
-        let (displayed, orientation) = (self.probe.displayed(), self.probe.orientation);
-        let picture = match looked_at.take() {
-            Some(picture) => picture,
-            None => {
-                let all = Geometry::inside(displayed, attention::LIMIT).stored(orientation, displayed);
-                self.finish(self.resize(base, &all)?)
-            }
-        };
-        let Geometry { crop, target } = job.geometry;
-        let crop = attention::crop(&picture, displayed, orientation.turned(crop.size));
-        *looked_at = Some(picture);
-        Ok(Geometry { crop, target: orientation.turned(target) }.stored(orientation, displayed))
     }
 }
 

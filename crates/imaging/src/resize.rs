@@ -4,8 +4,11 @@
 mod axis;
 mod curve;
 mod light;
+mod opaque;
 
 use std::cell::OnceCell;
+use std::collections::VecDeque;
+use std::sync::LazyLock;
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8x3, U8x4};
@@ -13,16 +16,22 @@ use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions};
 
 use crate::error::Error;
 use crate::geometry::{Geometry, Size};
-use crate::pixels::{Channels, Colour, Pixels, Samples};
+use crate::jobs::{Base, Job};
+use crate::pixels::{Channels, Colour, Pixels, Samples, SamplesView, View};
+use crate::probe::Probe;
 use axis::Axis;
 use curve::{Curve, Sample, Transfer};
 use light::reduced;
+use opaque::{Reduction, Tables};
 
 /// A crop is snapped to this part of a pixel: a power of two, so that its edges add up exactly.
 const CROP_STEPS: f64 = 256.0;
 /// From this reduction on, means of samples look darker than what they stand for, and fine detail is lost.
 /// Below, they take half the time; docs/resizing.md has the figures.
 const SEEN_FROM: u32 = 2;
+
+/// Of what is sRGB, or near enough to weigh it by, as nearly all is.
+static SRGB: LazyLock<Tables> = LazyLock::new(|| Tables::new(Transfer::Srgb));
 
 /// Reduces the pixels of one source.
 pub(crate) struct Resizer {
@@ -44,6 +53,26 @@ impl Part {
     pub fn whole(size: Size) -> Self {
         Self { left: 0.0, top: 0.0, width: size.width_px.into(), height: size.height_px.into() }
     }
+
+    /// What `geometry` shows of a `source`, on all of it at the size `base`.
+    fn of(geometry: &Geometry, base: Size, source: Size) -> Self {
+        let Geometry { crop, .. } = geometry;
+        let (left, width) = part(crop.left_px, crop.size.width_px, base.width_px, source.width_px);
+        let (top, height) = part(crop.top_px, crop.size.height_px, base.height_px, source.height_px);
+        Self { left, top, width, height }
+    }
+
+    /// Of what is [plain](is_plain).
+    fn reduction(self, channels: Channels, target: Size) -> Reduction<'static> {
+        let (across, down) = self.axes(target);
+        Reduction::new(&SRGB, channels.count(), (&across, down))
+    }
+
+    /// Across and down.
+    fn axes(self, target: Size) -> (Axis, Axis) {
+        let across = Axis::new(self.left, self.width, target.width_px);
+        (across, Axis::new(self.top, self.height, target.height_px))
+    }
 }
 
 impl Resizer {
@@ -57,17 +86,13 @@ impl Resizer {
     ///
     /// # Errors
     /// [`Error::Resize`], which is our fault.
-    pub fn resize(&self, base: &Pixels, source: Size, geometry: &Geometry) -> Result<Pixels, Error> {
-        let (left, width) =
-            crop(geometry.crop.left_px, geometry.crop.size.width_px, base.size.width_px, source.width_px);
-        let (top, height) =
-            crop(geometry.crop.top_px, geometry.crop.size.height_px, base.size.height_px, source.height_px);
-        let (part, target) = (Part { left, top, width, height }, geometry.target);
-        let samples = match (&base.samples, base.channels) {
-            (Samples::Eight(samples), Channels::InvertedCmyk) => {
+    pub fn resize(&self, base: View<'_>, source: Size, geometry: &Geometry) -> Result<Pixels, Error> {
+        let (part, target) = (Part::of(geometry, base.size, source), geometry.target);
+        let samples = match (base.samples, base.channels) {
+            (SamplesView::Eight(samples), Channels::InvertedCmyk) => {
                 Samples::Eight(as_stored::<U8x4>(samples, base, part, target)?)
             }
-            (Samples::Eight(samples), Channels::Rgb) if !is_seen(geometry) => {
+            (SamplesView::Eight(samples), Channels::Rgb) if !is_seen(geometry) => {
                 Samples::Eight(as_stored::<U8x3>(samples, base, part, target)?)
             }
             _ => self.as_light(base, part, target),
@@ -75,18 +100,79 @@ impl Resizer {
         Ok(Pixels { size: target, channels: base.channels, samples })
     }
 
-    pub fn as_light(&self, base: &Pixels, part: Part, target: Size) -> Samples {
-        match &base.samples {
-            Samples::Eight(samples) => {
+    pub fn as_light(&self, base: View<'_>, part: Part, target: Size) -> Samples {
+        match base.samples {
+            SamplesView::Eight(samples) if is_plain(self.transfer, base.channels) => {
+                let mut reduction = part.reduction(base.channels, target);
+                let row_len = base.size.width_px as usize * base.channels.count();
+                samples.chunks_exact(row_len).for_each(|row| reduction.push(row));
+                Samples::Eight(reduction.finish())
+            }
+            SamplesView::Eight(samples) => {
                 let curve = self.eight.get_or_init(|| Curve::new(self.transfer));
                 Samples::Eight(as_light(samples, base, part, target, curve))
             }
-            Samples::Sixteen(samples) => {
+            SamplesView::Sixteen(samples) => {
                 let curve = self.sixteen.get_or_init(|| Curve::new(self.transfer));
                 Samples::Sixteen(as_light(samples, base, part, target, curve))
             }
         }
     }
+}
+
+/// What several jobs make of one source, whose rows come one after the other.
+pub(crate) struct Reductions {
+    row_len: usize,
+    channels: Channels,
+    each: Vec<(Size, Reduction<'static>)>,
+}
+
+impl Reductions {
+    /// Of the jobs that are made of a decoder's pixels, which come at the size `decoded` and are sRGB, or near
+    /// enough. None where one of them needs more than one row after the other.
+    pub fn new(probe: &Probe, decoded: Size, channels: Channels, jobs: &[Job]) -> Option<Self> {
+        if !is_plain(Transfer::Srgb, channels) || !come_row_by_row(jobs) {
+            return None;
+        }
+        let reduction = |job: &Job| {
+            let geometry = job.geometry.stored(probe.orientation, probe.displayed());
+            let part = Part::of(&geometry, decoded, probe.stored());
+            (geometry.target, part.reduction(channels, geometry.target))
+        };
+        let each = jobs.iter().filter(|job| job.base == Base::Decoded).map(reduction).collect();
+        Some(Self { row_len: decoded.width_px as usize * channels.count(), channels, each })
+    }
+
+    /// Some rows, whole.
+    pub fn take(&mut self, rows: &[u8]) {
+        for (_, reduction) in &mut self.each {
+            rows.chunks_exact(self.row_len).for_each(|row| reduction.push(row));
+        }
+    }
+
+    /// In the order of their jobs.
+    pub fn finish(self) -> VecDeque<Pixels> {
+        let channels = self.channels;
+        let pixels = |(size, reduction): (Size, Reduction)| Pixels {
+            size,
+            channels,
+            samples: Samples::Eight(reduction.finish()),
+        };
+        self.each.into_iter().map(pixels).collect()
+    }
+}
+
+/// Whether all that is made of a decoder's pixels can be made of one row after the other: where attention looks
+/// for a part, all of them must be there, and so for means of samples.
+pub(crate) fn come_row_by_row(jobs: &[Job]) -> bool {
+    let mut of_decoded = jobs.iter().filter(|job| job.base == Base::Decoded).peekable();
+    of_decoded.peek().is_some() && of_decoded.all(|job| !job.is_attentive && is_seen(&job.geometry))
+}
+
+/// Whether pixels of 8 bits are reduced in integers. Other curves are steeper where it is dark, and what alpha
+/// hides needs more room than those have.
+fn is_plain(transfer: Transfer, channels: Channels) -> bool {
+    transfer == Transfer::Srgb && matches!(channels, Channels::Grey | Channels::Rgb)
 }
 
 /// Whether it can be seen what the means are of, samples or light.
@@ -95,9 +181,8 @@ fn is_seen(geometry: &Geometry) -> bool {
     from.width_px >= SEEN_FROM * to.width_px || from.height_px >= SEEN_FROM * to.height_px
 }
 
-fn as_light<S: Sample>(samples: &[S], base: &Pixels, part: Part, target: Size, curve: &Curve<S>) -> Vec<S> {
-    let across = Axis::new(part.left, part.width, target.width_px);
-    let down = Axis::new(part.top, part.height, target.height_px);
+fn as_light<S: Sample>(samples: &[S], base: View<'_>, part: Part, target: Size, curve: &Curve<S>) -> Vec<S> {
+    let (across, down) = part.axes(target);
     let (width, axes) = (base.size.width_px as usize, (&across, &down));
     match base.channels {
         Channels::Grey => reduced::<S, 1, false>(samples, width, axes, curve),
@@ -111,7 +196,7 @@ fn as_light<S: Sample>(samples: &[S], base: &Pixels, part: Part, target: Size, c
 /// Ink is no light, and what light it leaves only its profile knows.
 fn as_stored<P: PixelTrait>(
     samples: &[u8],
-    base: &Pixels,
+    base: View<'_>,
     part: Part,
     target: Size,
 ) -> Result<Vec<u8>, Error> {
@@ -129,7 +214,7 @@ fn as_stored<P: PixelTrait>(
 }
 
 /// Start and length on the base of what starts at `start_px` and is `length_px` long on the source.
-fn crop(start_px: u32, length_px: u32, base_px: u32, source_px: u32) -> (f64, f64) {
+fn part(start_px: u32, length_px: u32, base_px: u32, source_px: u32) -> (f64, f64) {
     let on_base = |px: u32| f64::from(px) * f64::from(base_px) / f64::from(source_px);
     let snapped = |px: f64| (px * CROP_STEPS).floor() / CROP_STEPS;
     let start = snapped(on_base(start_px));
@@ -155,7 +240,7 @@ mod tests {
     /// All of the picture.
     fn resized(pixels: &Pixels, colour: &Colour, target: Size) -> Pixels {
         let geometry = Geometry { crop: Rect::whole(pixels.size), target };
-        Resizer::new(colour).resize(pixels, pixels.size, &geometry).unwrap()
+        Resizer::new(colour).resize(pixels.view(), pixels.size, &geometry).unwrap()
     }
 
     fn eight(pixels: Pixels) -> Vec<u8> {
@@ -237,7 +322,7 @@ mod tests {
             pixels(Size::new(300, 30), Channels::Grey, Samples::Eight((0..9000).map(wide).collect()));
         let crop = Rect { left_px: 100, top_px: 0, size: Size::new(100, 30) };
         let geometry = Geometry { crop, target: Size::new(40, 12) };
-        let small = Resizer::new(&Colour::Srgb).resize(&picture, picture.size, &geometry).unwrap();
+        let small = Resizer::new(&Colour::Srgb).resize(picture.view(), picture.size, &geometry).unwrap();
         assert_eq!(eight(small), [0; 40 * 12]);
     }
 
@@ -297,9 +382,9 @@ mod tests {
             let base = base.min(source);
             let start = start % source;
             let length = length.min(source - start);
-            let (left, width) = crop(start, length, base, source);
+            let (left, width) = part(start, length, base, source);
             prop_assert!(left >= 0.0 && width >= 0.0 && left + width <= f64::from(base));
-            prop_assert_eq!(crop(0, source, base, source), (0.0, f64::from(base)));
+            prop_assert_eq!(part(0, source, base, source), (0.0, f64::from(base)));
         }
     }
 }

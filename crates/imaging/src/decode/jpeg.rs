@@ -1,13 +1,15 @@
-//! JPEG by mozjpeg. Owns the scale at which the DCT is decoded and the inversion of CMYK; what libjpeg's
-//! warnings mean is `libjpeg`'s to say. Never decodes what the probe did not see.
+//! JPEG by mozjpeg. Owns the scale at which the DCT is decoded, the inversion of CMYK, and handing on rows while
+//! more are decoded; what libjpeg's warnings mean is `libjpeg`'s to say. Never decodes what the probe did not see.
 
 use std::cell::Cell;
 use std::io;
+use std::sync::mpsc::{channel, sync_channel};
+use std::thread;
 
 use contract::MediaType;
 use mozjpeg::{ColorSpace, Decompress, Marker};
 
-use super::Decoded;
+use super::{Decoded, Reduced};
 use crate::error::Error;
 use crate::geometry::Size;
 use crate::guard::contained;
@@ -15,6 +17,7 @@ use crate::jobs::Job;
 use crate::libjpeg::strict_errors;
 use crate::pixels::{Channels, Colour, Pixels, Samples};
 use crate::probe::{Layout, Probe, Scans, scans};
+use crate::resize::Reductions;
 
 /// Most scans of one picture: cameras write 1, optimisers 10 to 20. Each costs a pass over the whole
 /// picture and takes but a few bytes, so a small file could keep a decoder busy for hours.
@@ -23,7 +26,96 @@ const MAX_SCANS: usize = 100;
 /// Where libjpeg keeps the ICC profile, in pieces.
 const ICC_MARKER: Marker = Marker::APP(2);
 
+/// Rows that are handed on at once: those of the largest blocks that a JPEG is made of.
+const BAND_ROWS: usize = 16;
+/// Bands that wait for the thread that reduces them.
+const BANDS_AHEAD: usize = 4;
+
+/// All of the picture.
 pub(super) fn decode(bytes: &[u8], probe: &Probe, jobs: &[Job]) -> Result<Decoded, Error> {
+    let mut data = Vec::new();
+    let head = decode_bands(bytes, probe, jobs, usize::MAX, &mut |band| {
+        data = band;
+        Vec::new()
+    })?;
+    let Head { size, channels, colour } = head;
+    Ok(Decoded { pixels: Pixels { size, channels, samples: Samples::Eight(data) }, colour })
+}
+
+/// What the jobs that need the decoder's pixels make of them, reduced while they come, so that they are never
+/// in memory together; with more than one of `threads`, on another. None where that cannot be done.
+///
+/// # Errors
+/// As [`decode`]; [`Error::Resize`] or [`Error::NoThread`] where we failed.
+pub(super) fn reduce(
+    bytes: &[u8],
+    probe: &Probe,
+    jobs: &[Job],
+    threads: usize,
+) -> Option<Result<Reduced, Error>> {
+    let Layout::Jpeg { components, .. } = probe.layout else { return None };
+    let size = probe.orientation.turned(scale(probe.displayed(), jobs).1);
+    let mut reductions = Reductions::new(probe, size, layout(components).1, jobs)?;
+    Some(if threads > 1 {
+        reduce_beside(bytes, probe, jobs, reductions)
+    } else {
+        let mut failure = None;
+        let head = decode_bands(bytes, probe, jobs, BAND_ROWS, &mut |band| {
+            // Whatever fails here is no fault of the file, as which it would pass in the decoder.
+            failure = failure.take().or(contained(|| Ok::<_, String>(reductions.take(&band))).err());
+            band
+        });
+        let failed = failure.map_or(Ok(()), |problem| Err(Error::Resize { problem }));
+        head.and_then(|head| failed.map(|()| Reduced { pixels: reductions.finish(), colour: head.colour }))
+    })
+}
+
+fn reduce_beside(
+    bytes: &[u8],
+    probe: &Probe,
+    jobs: &[Job],
+    mut reductions: Reductions,
+) -> Result<Reduced, Error> {
+    let (send, bands) = sync_channel::<Vec<u8>>(BANDS_AHEAD);
+    let (give_back, spare) = channel();
+    thread::scope(|scope| {
+        let work = || {
+            for band in bands {
+                reductions.take(&band);
+                // None is wanted any more once all rows are there.
+                let _ = give_back.send(band);
+            }
+            reductions.finish()
+        };
+        let reducing = thread::Builder::new()
+            .spawn_scoped(scope, work)
+            .map_err(|error| Error::NoThread { problem: error.to_string() })?;
+        let head = decode_bands(bytes, probe, jobs, BAND_ROWS, &mut |band| {
+            // Only a thread that panicked takes none; what it says comes below.
+            let _ = send.send(band);
+            spare.try_recv().unwrap_or_default()
+        });
+        drop(send);
+        let pixels = reducing.join().map_err(|_| Error::Resize { problem: "it panicked".to_owned() })?;
+        Ok(Reduced { pixels, colour: head?.colour })
+    })
+}
+
+/// What is known of a picture before its rows.
+struct Head {
+    size: Size,
+    channels: Channels,
+    colour: Colour,
+}
+
+/// All rows from the top, so many at a time. `take` gives a buffer back for those that follow.
+fn decode_bands(
+    bytes: &[u8],
+    probe: &Probe,
+    jobs: &[Job],
+    band_rows: usize,
+    take: &mut dyn FnMut(Vec<u8>) -> Vec<u8>,
+) -> Result<Head, Error> {
     let Layout::Jpeg { components, adobe, coefficient_bytes } = probe.layout else {
         return Err(Error::corrupt(MediaType::Jpeg, "it is of another type"));
     };
@@ -38,9 +130,10 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe, jobs: &[Job]) -> Result<Decode
         ));
     }
     let stored = probe.stored();
-    let (eighths, _) = scale(stored, jobs);
+    let (eighths, _) = scale(probe.displayed(), jobs);
     let progress = Cell::new(Progress::Header);
-    contained(|| decode_scaled(bytes, stored, (components, adobe), eighths, &progress)).map_err(|problem| {
+    let work = || decode_scaled(bytes, stored, (components, adobe), eighths, &progress, (band_rows, take));
+    contained(work).map_err(|problem| {
         let place = match progress.get() {
             Progress::Header => String::new(),
             // The decoder takes in all of them before it hands out a row.
@@ -65,11 +158,11 @@ enum Progress {
 /// Half the size where that leaves one and a half times what every job needs. A DCT averages samples rather
 /// than light: by one half that is hardly seen, by more it is, and saves little (docs/resizing.md).
 ///
-/// In eighths, and the size that this gives.
-pub(crate) fn scale(stored: Size, jobs: &[Job]) -> (u8, Size) {
-    let half = Size::new(stored.width_px.div_ceil(2), stored.height_px.div_ceil(2));
-    let is_enough = jobs.iter().all(|job| job.geometry.is_served_by(half, stored, 3, 2));
-    if is_enough { (4, half) } else { (8, stored) }
+/// In eighths, and the size that this gives. `displayed` is the picture's own.
+pub(crate) fn scale(displayed: Size, jobs: &[Job]) -> (u8, Size) {
+    let half = Size::new(displayed.width_px.div_ceil(2), displayed.height_px.div_ceil(2));
+    let is_enough = jobs.iter().all(|job| job.geometry.is_served_by(half, displayed, 3, 2));
+    if is_enough { (4, half) } else { (8, displayed) }
 }
 
 fn decode_scaled(
@@ -78,7 +171,8 @@ fn decode_scaled(
     (components, adobe): (u8, bool),
     eighths: u8,
     progress: &Cell<Progress>,
-) -> io::Result<Decoded> {
+    (band_rows, take): (usize, &mut dyn FnMut(Vec<u8>) -> Vec<u8>),
+) -> io::Result<Head> {
     let builder = Decompress::builder().with_err(strict_errors()).with_markers(&[ICC_MARKER]);
     let mut decoder = builder.from_mem(bytes)?;
     if decoder.size() != (stored.width_px as usize, stored.height_px as usize) {
@@ -86,25 +180,37 @@ fn decode_scaled(
     }
     let colour = icc_profile(&decoder).map_or(Colour::Srgb, Colour::Icc);
     decoder.scale(eighths);
-    let (space, channels) = match components {
-        1 => (ColorSpace::JCS_GRAYSCALE, Channels::Grey),
-        3 => (ColorSpace::JCS_RGB, Channels::Rgb),
-        _ => (ColorSpace::JCS_CMYK, Channels::InvertedCmyk),
-    };
+    let (space, channels) = layout(components);
     progress.set(Progress::Rows(0));
     let mut started = decoder.to_colorspace(space)?;
     let size = Size::new(started.width() as u32, started.height() as u32);
-    let mut data = vec![0; started.min_flat_buffer_size()];
-    for (index, row) in data.chunks_exact_mut(size.width_px as usize * channels.count()).enumerate() {
-        started.read_scanlines_into(row)?;
-        progress.set(Progress::Rows(index + 1));
+    let (width, height) = size.sides();
+    let row_len = width * channels.count();
+    let (mut band, mut y) = (Vec::new(), 0);
+    while y < height {
+        band.resize((height - y).min(band_rows) * row_len, 0);
+        for row in band.chunks_exact_mut(row_len) {
+            started.read_scanlines_into(row)?;
+            y += 1;
+            progress.set(Progress::Rows(y));
+        }
+        if channels == Channels::InvertedCmyk && !adobe {
+            band.iter_mut().for_each(|sample| *sample = !*sample);
+        }
+        band = take(band);
     }
     // Reads on to the end of the image: only then have all warnings come.
     started.finish()?;
-    if channels == Channels::InvertedCmyk && !adobe {
-        data.iter_mut().for_each(|sample| *sample = !*sample);
+    Ok(Head { size, channels, colour })
+}
+
+/// What the decoder is asked for, and what that is.
+const fn layout(components: u8) -> (ColorSpace, Channels) {
+    match components {
+        1 => (ColorSpace::JCS_GRAYSCALE, Channels::Grey),
+        3 => (ColorSpace::JCS_RGB, Channels::Rgb),
+        _ => (ColorSpace::JCS_CMYK, Channels::InvertedCmyk),
     }
-    Ok(Decoded { pixels: Pixels { size, channels, samples: Samples::Eight(data) }, colour })
 }
 
 /// The pieces in their order, or none where any is missing. ICC.1, annex B.4.
@@ -135,7 +241,7 @@ mod tests {
     fn eighths_for(width_px: u32, recipe: &str) -> u8 {
         let recipe = Recipe::parse(recipe).unwrap();
         let size = Size::new(width_px, width_px);
-        scale(size, &jobs(size, Default::default(), &recipe)).0
+        scale(size, &jobs(size, &recipe)).0
     }
 
     #[test]

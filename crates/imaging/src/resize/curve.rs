@@ -36,14 +36,14 @@ impl Transfer {
         if EXPONENTS.contains(&exponent) { Self::Power(exponent) } else { Self::Srgb }
     }
 
-    fn light(self, sample: f64) -> f64 {
+    pub fn light(self, sample: f64) -> f64 {
         match self {
             Self::Srgb => TransferCharacteristics::Srgb.linearize(sample),
             Self::Power(exponent) => sample.powf(exponent),
         }
     }
 
-    fn sample(self, light: f64) -> f64 {
+    pub fn sample(self, light: f64) -> f64 {
         match self {
             Self::Srgb => TransferCharacteristics::Srgb.gamma(light),
             Self::Power(exponent) => light.powf(1.0 / exponent),
