@@ -23,6 +23,8 @@ const PATIENCE: u32 = 20_000;
 const LONGEST_NAP: Duration = Duration::from_secs(60);
 /// Whoever sends nothing to S3 for so long has nothing left to do there, not even to try again.
 const LONG_SILENCE: Duration = Duration::from_secs(120);
+/// Longer than clocks have jumped back, all in all: what became visible before they did is visible again.
+const AN_HOUR: Duration = Duration::from_secs(3600);
 /// After this, nothing is too young to be tidied up.
 const A_DAY_AND_MORE: Duration = Duration::from_secs(25 * 3600);
 
@@ -196,6 +198,8 @@ impl Driver {
     pub async fn run(&mut self) -> Result<(), Violation> {
         self.storm().await?;
         self.settle().await?;
+        // Only what is visible goes back.
+        self.sleep_for(AN_HOUR).await;
         self.redrive().await?;
         self.settle().await?;
         self.end_well().await
