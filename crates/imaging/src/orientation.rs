@@ -78,16 +78,29 @@ impl Orientation {
     fn turn<const CHANNELS: usize>(self, data: &[u8], size: Size) -> Vec<u8> {
         let (stored, _) = data.as_chunks::<CHANNELS>();
         let (width, height) = (size.width_px as usize, size.height_px as usize);
-        let mut turned = Vec::with_capacity(stored.len());
-        for y in 0..height {
-            let y = if self.flip_y { height - 1 - y } else { y };
-            for x in 0..width {
-                let x = if self.flip_x { width - 1 - x } else { x };
-                turned.push(if self.transpose { stored[x * height + y] } else { stored[y * width + x] });
+        let mut turned = vec![[0; CHANNELS]; stored.len()];
+        for (tile_y, tile_x) in tiles(size) {
+            for y in tile_y..(tile_y + TILE_PX).min(height) {
+                let from_y = if self.flip_y { height - 1 - y } else { y };
+                for x in tile_x..(tile_x + TILE_PX).min(width) {
+                    let from_x = if self.flip_x { width - 1 - x } else { x };
+                    let from =
+                        if self.transpose { from_x * height + from_y } else { from_y * width + from_x };
+                    turned[y * width + x] = stored[from];
+                }
             }
         }
         turned.into_flattened()
     }
+}
+
+/// Pixels are turned in squares of this side: of all of a column, each is in another line of the cache.
+const TILE_PX: usize = 32;
+
+/// The corners of squares that cover a picture.
+fn tiles(size: Size) -> impl Iterator<Item = (usize, usize)> {
+    let (width, height) = size.sides();
+    (0..height).step_by(TILE_PX).flat_map(move |y| (0..width).step_by(TILE_PX).map(move |x| (y, x)))
 }
 
 impl From<image::metadata::Orientation> for Orientation {

@@ -5,6 +5,7 @@ mod axis;
 mod curve;
 mod light;
 mod opaque;
+mod vectors;
 
 use std::cell::OnceCell;
 use std::collections::VecDeque;

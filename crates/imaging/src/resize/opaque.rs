@@ -6,11 +6,11 @@
 //! reduced along itself, each channel apart. All sums are of integers, so every machine makes the same bytes.
 
 use std::collections::VecDeque;
-
-use wide::{i16x8, i32x4};
+use std::iter::zip;
 
 use super::axis::Axis;
 use super::curve::Transfer;
+use super::vectors::{Vectors, WIDEST, Work, by_the_widest};
 
 /// Light of 1. Ringing leaves the range, and has as much room again.
 const ONE: i32 = 1 << LIGHT_BITS;
@@ -18,30 +18,31 @@ const LIGHT_BITS: u32 = 14;
 /// A weight of 1, which none is: [`i16::MAX`] stands for it.
 const WEIGHT_BITS: u32 = 15;
 const HALF: i32 = 1 << (WEIGHT_BITS - 1);
-/// Values in one vector, and sums of pairs that come of it.
-const LANES: usize = 8;
-const PAIRS: usize = LANES / 2;
-/// Sums that are made at once, so that they stay in registers.
-const BLOCK: usize = 4 * PAIRS;
+/// Vectors of sums that are made at once, so that they stay in registers.
+const SUMS: usize = 4;
+/// Sums in those, where vectors are widest.
+const BLOCK: usize = SUMS * WIDEST / 2;
 
 /// Light by sample, and back.
 pub(super) struct Tables {
     lights: [i16; 256],
-    samples: Box<[u8]>,
+    /// By the 16 bits of light that may be less than none or more than all: so that none needs a check.
+    samples: Box<[u8; 1 << 16]>,
 }
 
 impl Tables {
     pub fn new(transfer: Transfer) -> Self {
         let light = |sample: usize| transfer.light(sample as f64 / 255.0) * f64::from(ONE);
-        let sample = |light: i32| transfer.sample(f64::from(light) / f64::from(ONE)) * 255.0;
-        Self {
-            lights: std::array::from_fn(|sample| light(sample).round() as i16),
-            samples: (0..=ONE).map(|light| sample(light).round() as u8).collect(),
+        let sample = |light: f64| transfer.sample(light.clamp(0.0, 1.0)) * 255.0;
+        let mut samples = Box::new([0; 1 << 16]);
+        for light in i16::MIN..=i16::MAX {
+            samples[usize::from(light as u16)] = sample(f64::from(light) / f64::from(ONE)).round() as u8;
         }
+        Self { lights: std::array::from_fn(|sample| light(sample).round() as i16), samples }
     }
 
     fn sample(&self, light: i32) -> u8 {
-        self.samples[light.clamp(0, ONE) as usize]
+        self.samples[usize::from(light as u16)]
     }
 }
 
@@ -78,7 +79,7 @@ impl<'a> Reduction<'a> {
             tables,
             channels,
             // Windows are read in whole vectors.
-            sums: vec![0; values + LANES],
+            sums: vec![0; values + WIDEST],
             across,
             down,
             columns: left..right,
@@ -133,18 +134,21 @@ impl<'a> Reduction<'a> {
         }
         let weight = |y: usize| fixed(self.down.weight(self.made, self.rows.start + y));
         let end = (start + self.down.taps).div_ceil(2);
-        let weights: Vec<i16x8> = (start / 2..end)
-            .map(|pair| [weight(2 * pair), weight(2 * pair + 1)])
-            .map(|[even, odd]| i16x8::new([even, odd, even, odd, even, odd, even, odd]))
-            .collect();
-        add_weighted(&mut self.sums, self.pairs.make_contiguous(), &weights);
-        let width = self.columns.len();
+        let pair = |pair: usize| [weight(2 * pair), weight(2 * pair + 1)];
+        let weights: Vec<[i16; WIDEST]> =
+            (start / 2..end).map(pair).map(|pair| std::array::from_fn(|lane| pair[lane % 2])).collect();
         let row_start = self.reduced.len();
         self.reduced.resize(row_start + self.across.starts.len() * self.channels, 0);
-        for channel in 0..self.channels {
-            let samples = self.reduced[row_start + channel..].iter_mut().step_by(self.channels);
-            self.across.reduce(&self.sums[channel * width..], self.tables, samples);
-        }
+        by_the_widest(Row {
+            pairs: self.pairs.make_contiguous(),
+            weights: &weights,
+            sums: &mut self.sums,
+            width: self.columns.len(),
+            channels: self.channels,
+            across: &self.across,
+            tables: self.tables,
+            out: &mut self.reduced[row_start..],
+        });
         self.made += 1;
     }
 }
@@ -162,17 +166,44 @@ fn linearise<const N: usize>(row: &[u8], lights: &[i16; 256], parity: usize, pai
     }
 }
 
-fn add_weighted(sums: &mut [i16], pairs: &[Vec<i16>], weights: &[i16x8]) {
-    for (index, sums) in sums.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
-        let mut block = [i32x4::splat(HALF); BLOCK / PAIRS];
-        for (pair, weights) in pairs.iter().zip(weights) {
-            let values = &pair[index * 2 * BLOCK..][..2 * BLOCK];
-            for (sum, values) in block.iter_mut().zip(values.as_chunks::<LANES>().0) {
-                *sum += i16x8::new(*values).dot(*weights);
+/// A row of the result.
+struct Row<'a> {
+    pairs: &'a [Vec<i16>],
+    /// Of the rows of each pair, as often as a vector has room for them.
+    weights: &'a [[i16; WIDEST]],
+    sums: &'a mut [i16],
+    /// Of what is summed.
+    width: usize,
+    channels: usize,
+    across: &'a Across,
+    tables: &'a Tables,
+    out: &'a mut [u8],
+}
+
+impl Work for Row<'_> {
+    #[inline(always)]
+    fn run<V: Vectors>(self, vectors: V) {
+        add_weighted(vectors, self.pairs, self.weights, self.sums);
+        match self.channels {
+            3 => self.across.reduce::<V, 3>(vectors, self.sums, self.width, self.tables, self.out),
+            _ => self.across.reduce::<V, 1>(vectors, self.sums, self.width, self.tables, self.out),
+        }
+    }
+}
+
+#[inline(always)]
+fn add_weighted<V: Vectors>(vectors: V, pairs: &[Vec<i16>], weights: &[[i16; WIDEST]], sums: &mut [i16]) {
+    let block = SUMS * V::LANES / 2;
+    for (index, out) in sums.chunks_exact_mut(block).enumerate() {
+        let mut sums = [vectors.all(HALF); SUMS];
+        for (pair, weights) in zip(pairs, weights) {
+            let values = &pair[index * 2 * block..][..2 * block];
+            for (sums, values) in zip(&mut sums, values.chunks_exact(V::LANES)) {
+                *sums = vectors.dot(values, weights, *sums);
             }
         }
-        for (sums, block) in sums.as_chunks_mut::<PAIRS>().0.iter_mut().zip(block) {
-            *sums = block.to_array().map(|sum| (sum >> WEIGHT_BITS) as i16);
+        for (sums, out) in zip(sums, out.chunks_exact_mut(V::LANES / 2)) {
+            vectors.shift_into::<WEIGHT_BITS>(sums, out);
         }
     }
 }
@@ -180,37 +211,48 @@ fn add_weighted(sums: &mut [i16], pairs: &[Vec<i16>], weights: &[i16x8]) {
 /// Windows along a row.
 struct Across {
     starts: Vec<usize>,
-    /// Vectors of weights in each window.
-    vectors: usize,
-    weights: Vec<i16x8>,
+    /// In whole vectors.
+    padded_taps: usize,
+    weights: Vec<i16>,
 }
 
 impl Across {
     /// Starts count from `left`.
     fn new(axis: &Axis, left: usize) -> Self {
-        let vectors = axis.taps.div_ceil(LANES);
+        let padded_taps = axis.taps.next_multiple_of(WIDEST);
         let window = |(index, (start, _)): (usize, (usize, &[_]))| {
-            let weight = move |tap: usize| fixed(axis.weight(index, start + tap));
-            (0..vectors)
-                .map(move |vector| i16x8::new(std::array::from_fn(|lane| weight(vector * LANES + lane))))
+            (0..padded_taps).map(move |tap| fixed(axis.weight(index, start + tap)))
         };
         Self {
             starts: axis.windows().map(|(start, _)| start - left).collect(),
-            vectors,
+            padded_taps,
             weights: axis.windows().enumerate().flat_map(window).collect(),
         }
     }
 
-    /// One channel of a row.
-    fn reduce<'s>(&self, light: &[i16], tables: &Tables, samples: impl Iterator<Item = &'s mut u8>) {
-        let windows = self.starts.iter().zip(self.weights.chunks_exact(self.vectors));
-        for (sample, (start, weights)) in samples.zip(windows) {
-            let values = &light[*start..][..weights.len() * LANES];
-            let mut sum = i32x4::ZERO;
-            for (values, weights) in values.as_chunks::<LANES>().0.iter().zip(weights) {
-                sum += i16x8::new(*values).dot(*weights);
+    /// Of `N` channels, each `width` values after the one before.
+    #[inline(always)]
+    fn reduce<V: Vectors, const N: usize>(
+        &self,
+        vectors: V,
+        light: &[i16],
+        width: usize,
+        tables: &Tables,
+        out: &mut [u8],
+    ) {
+        let windows = zip(&self.starts, self.weights.chunks_exact(self.padded_taps));
+        for (pixel, (start, weights)) in zip(out.as_chunks_mut::<N>().0, windows) {
+            // Of four channels, however few there are: vectors add up as many at once.
+            let mut sums = [vectors.all(0); 4];
+            for (channel, sums) in sums.iter_mut().take(N).enumerate() {
+                let values = &light[channel * width + start..][..weights.len()];
+                for (values, weights) in zip(values.chunks_exact(V::LANES), weights.chunks_exact(V::LANES)) {
+                    *sums = vectors.dot(values, weights, *sums);
+                }
             }
-            *sample = tables.sample((sum.reduce_add() + HALF) >> WEIGHT_BITS);
+            for (sample, total) in zip(pixel, vectors.totals(sums)) {
+                *sample = tables.sample((total + HALF) >> WEIGHT_BITS);
+            }
         }
     }
 }
