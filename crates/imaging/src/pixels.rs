@@ -47,7 +47,7 @@ pub(crate) enum Samples {
 
 /// Pixels on their way: rows from the top without padding, stored orientation, the source's colours,
 /// alpha not premultiplied.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pixels {
     pub size: Size,
     pub channels: Channels,

@@ -62,7 +62,11 @@ pub(super) fn reduce(
         let mut failure = None;
         let head = decode_bands(bytes, probe, jobs, BAND_ROWS, &mut |band| {
             // Whatever fails here is no fault of the file, as which it would pass in the decoder.
-            failure = failure.take().or(contained(|| Ok::<_, String>(reductions.take(&band))).err());
+            let taken = contained(|| {
+                reductions.take(&band);
+                Ok::<_, String>(())
+            });
+            failure = failure.take().or(taken.err());
             band
         });
         let failed = failure.map_or(Ok(()), |problem| Err(Error::Resize { problem }));
@@ -233,9 +237,11 @@ fn icc_profile(decoder: &Decompress<&[u8]>) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::colour::ToSrgb;
-    use crate::jobs::jobs;
-    use crate::testing::probed;
-    use crate::testing::{HandmadeJpeg, jpeg, progressive_jpeg, quadrants, segment};
+    use crate::jobs::{Base, jobs};
+    use crate::resize::Resizer;
+    use crate::testing::{
+        HandmadeJpeg, drawn, jpeg, probed, progressive_jpeg, quadrants, segment, with_exif,
+    };
     use contract::Recipe;
 
     fn eighths_for(width_px: u32, recipe: &str) -> u8 {
@@ -255,6 +261,48 @@ mod tests {
     fn decoded(bytes: &[u8]) -> Result<Decoded, Error> {
         let probe = probed(bytes)?;
         decode(bytes, &probe, &[])
+    }
+
+    #[test]
+    fn what_is_reduced_while_it_comes_is_what_the_whole_is_reduced_to() {
+        let recipe = Recipe::parse(
+            "[[rendition]]\nname = \"a\"\nwidth = 61\n[[rendition]]\nname = \"b\"\nwidth = 40\nheight = 57\n\
+             fit = \"cover\"\n[[rendition]]\nname = \"c\"\nwidth = 5",
+        )
+        .unwrap();
+        let colours = jpeg(&drawn(353, 411, |x, y| [x as u8, y as u8, (x * y) as u8, 255]));
+        for exif in [1, 3, 6] {
+            let bytes = with_exif(&colours, exif);
+            let probe = probed(&bytes).unwrap();
+            let jobs = jobs(probe.displayed(), &recipe);
+            let of_decoded: Vec<&Job> = jobs.iter().filter(|job| job.base == Base::Decoded).collect();
+            let Decoded { pixels, colour } = decode(&bytes, &probe, &jobs).unwrap();
+            let resizer = Resizer::new(&colour);
+            let expected: Vec<Pixels> = of_decoded
+                .iter()
+                .map(|job| job.geometry.stored(probe.orientation, probe.displayed()))
+                .map(|geometry| resizer.resize(pixels.view(), probe.stored(), &geometry).unwrap())
+                .collect();
+            for threads in [1, 2] {
+                let made = reduce(&bytes, &probe, &jobs, threads).unwrap().unwrap();
+                assert_eq!(made.colour, colour);
+                assert!(made.pixels.iter().eq(&expected), "{exif}, {threads} threads");
+            }
+        }
+    }
+
+    #[test]
+    fn what_breaks_off_while_it_is_reduced_is_refused_in_the_same_words() {
+        let recipe = Recipe::parse("[[rendition]]\nname = \"a\"\nwidth = 61").unwrap();
+        let whole = jpeg(&quadrants(512, 512));
+        let bytes = &whole[..whole.len() - 20];
+        let probe = probed(bytes).unwrap();
+        let jobs = jobs(probe.displayed(), &recipe);
+        let expected = decode(bytes, &probe, &jobs).err().unwrap().to_string();
+        for threads in [1, 2] {
+            let error = reduce(bytes, &probe, &jobs, threads).unwrap().err().unwrap();
+            assert_eq!(error.to_string(), expected);
+        }
     }
 
     /// The one colour of a picture, as sRGB.

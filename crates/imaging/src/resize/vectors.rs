@@ -129,3 +129,46 @@ mod avx2 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The totals of four times `values` by `weights`, and the first sums without their lowest bits.
+    struct Sums<'a>(&'a [i16; WIDEST], &'a [i16; WIDEST], &'a mut ([i32; 4], [i16; WIDEST / 2]));
+
+    impl Work for Sums<'_> {
+        fn run<V: Vectors>(self, vectors: V) {
+            let Self(values, weights, out) = self;
+            let dot = |at: usize, start| vectors.dot(&values[at..], &weights[at..], vectors.all(start));
+            let all = |start| {
+                let at = (0..WIDEST).step_by(V::LANES);
+                at.fold(vectors.all(start), |sums, at| vectors.dot(&values[at..], &weights[at..], sums))
+            };
+            out.0 = vectors.totals([all(0), all(0), all(0), all(0)]);
+            for (at, out) in (0..WIDEST).step_by(V::LANES).zip(out.1.chunks_exact_mut(V::LANES / 2)) {
+                vectors.shift_into::<15>(dot(at, 1 << 14), out);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn vectors_of_every_width_give_the_same_sums(
+            values in prop::array::uniform16(-20_000i16..20_000), weights in prop::array::uniform16(-9000i16..9000),
+        ) {
+            let products: Vec<i32> =
+                values.iter().zip(weights).map(|(value, weight)| i32::from(*value) * i32::from(weight)).collect();
+            let shifted = |pair: &[i32]| ((pair[0] + pair[1] + (1 << 14)) >> 15) as i16;
+            let pairs: Vec<i16> = products.chunks(2).map(shifted).collect();
+            let (mut narrow, mut widest) = Default::default();
+            Sums(&values, &weights, &mut narrow).run(Narrow);
+            by_the_widest(Sums(&values, &weights, &mut widest));
+            for (totals, sums) in [narrow, widest] {
+                prop_assert_eq!(totals, [products.iter().sum::<i32>(); 4]);
+                prop_assert_eq!(&sums[..], &pairs);
+            }
+        }
+    }
+}
