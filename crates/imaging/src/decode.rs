@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::jobs::Job;
 use crate::pixels::{Colour, Pixels};
 use crate::probe::Probe;
+use crate::resize::come_row_by_row;
 
 /// A decoded source.
 pub(crate) struct Decoded {
@@ -46,6 +47,14 @@ pub(crate) fn reduce(
     match probe.media_type {
         MediaType::Jpeg => jpeg::reduce(bytes, probe, jobs, threads),
         MediaType::Avif | MediaType::Png | MediaType::Webp | MediaType::Gif => None,
+    }
+}
+
+/// What decoding takes by itself.
+pub(crate) fn decode_and_drop(bytes: &[u8], probe: &Probe, jobs: &[Job]) -> Result<(), Error> {
+    match probe.media_type {
+        MediaType::Jpeg if come_row_by_row(jobs) => jpeg::decode_and_drop(bytes, probe, jobs),
+        _ => decode(bytes, probe, jobs).map(drop),
     }
 }
 

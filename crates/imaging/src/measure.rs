@@ -5,7 +5,7 @@ use std::sync::Arc;
 use contract::Recipe;
 use contract::recipe::{Color, Encoding};
 
-use crate::decode::decode;
+use crate::decode::decode_and_drop;
 use crate::encode::encode;
 use crate::error::Error;
 use crate::geometry::Size;
@@ -14,16 +14,14 @@ use crate::pixels::{Channels, Colour, Picture, Pixels, Samples};
 use crate::probe::{Probe, as_shown};
 use crate::resize::{Part, Resizer};
 
-/// What rendering does first, and nothing else: the source decoded with enough resolution for `recipe`.
-/// Returns the size of what was decoded, px.
+/// What rendering does first, and nothing else: the source decoded with enough resolution for `recipe`, and
+/// dropped; as it comes, where rendering takes it so.
 ///
 /// # Errors
 /// The decoder's.
-pub fn decoded(bytes: &[u8], probe: &Probe, recipe: &Recipe) -> Result<(u32, u32), Error> {
+pub fn decoded(bytes: &[u8], probe: &Probe, recipe: &Recipe) -> Result<(), Error> {
     let bytes = &*as_shown(bytes, probe.media_type);
-    let Size { width_px, height_px } =
-        decode(bytes, probe, &jobs(probe.stored(), probe.orientation, recipe))?.pixels.size;
-    Ok((width_px, height_px))
+    decode_and_drop(bytes, probe, &jobs(probe.displayed(), recipe))
 }
 
 /// A picture of `channels` (3, or 4 with alpha) that is encoded, and nothing else.

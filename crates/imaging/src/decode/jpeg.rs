@@ -42,6 +42,11 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe, jobs: &[Job]) -> Result<Decode
     Ok(Decoded { pixels: Pixels { size, channels, samples: Samples::Eight(data) }, colour })
 }
 
+/// All of the picture, of which nothing is kept.
+pub(super) fn decode_and_drop(bytes: &[u8], probe: &Probe, jobs: &[Job]) -> Result<(), Error> {
+    decode_bands(bytes, probe, jobs, BAND_ROWS, &mut |band| band).map(drop)
+}
+
 /// What the jobs that need the decoder's pixels make of them, reduced while they come, so that they are never
 /// in memory together; with more than one of `threads`, on another. None where that cannot be done.
 ///
