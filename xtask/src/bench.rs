@@ -11,17 +11,82 @@ pub fn bench(features: &[&str], args: &[String]) -> Result<(), String> {
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["presign"] => presign(),
         ["worker"] => worker(features),
-        _ => Err("which benchmark? There are `presign` and `worker`".to_owned()),
+        _ if is_of_imaging(args) => imaging(features, args),
+        _ => Err("which benchmark? There are `imaging`, `presign` and `worker`".to_owned()),
     }
+}
+
+/// It is the one that is meant where none is named.
+pub fn is_of_imaging(args: &[String]) -> bool {
+    args.first().is_none_or(|arg| arg == "imaging" || arg.starts_with('-'))
 }
 
 /// Beside a checkout: the photos are not ours to keep in it.
 const PHOTOS: &str = "../shared/corpus/photos";
 
-fn worker(features: &[&str]) -> Result<(), String> {
-    if !std::path::Path::new(PHOTOS).is_dir() {
-        return Err(format!("the photos of {PHOTOS} are needed, and are not there"));
+fn need_photos() -> Result<(), String> {
+    match std::path::Path::new(PHOTOS).is_dir() {
+        true => Ok(()),
+        false => Err(format!("the photos of {PHOTOS} are needed, and are not there")),
     }
+}
+
+/// The drivers that others' libraries are measured by.
+const PEERS: &str = "bench/imaging/peers";
+
+fn imaging(features: &[&str], args: &[String]) -> Result<(), String> {
+    need_photos()?;
+    if features.is_empty() {
+        return Err("half of what is measured is AVIF: cmake and nasm are needed".to_owned());
+    }
+    let args: Vec<&str> = args.iter().map(String::as_str).filter(|arg| *arg != "imaging").collect();
+    // Apart, as they ship.
+    let packages = ["darkroom-bench-imaging", "darkroom-worker"];
+    for package in &packages[..if needs_worker(&args) { 2 } else { 1 }] {
+        cargo(&[&["build", "--release", "--package", package, "--features", "avif"]], &[])?;
+    }
+    command("npm", &["ci", "--prefix", PEERS, "--no-audit", "--no-fund"], &[])?;
+    let python = python_with("bench-imaging", &format!("{PEERS}/requirements.txt"))?;
+    let root = std::env::current_dir().map_err(|error| error.to_string())?;
+    let from_root = |path: &str| root.join(path).to_string_lossy().into_owned();
+    let target = root.join(crate::target_dir());
+    let in_target = |name: &str| target.join(name).to_string_lossy().into_owned();
+    let oximg = oximg(&in_target("oximg"));
+    let mut all = vec![
+        ("--driver", in_target("release/bench-imaging-darkroom")),
+        ("--worker", in_target("release/darkroom-worker")),
+        ("--python", from_root(&python)),
+        ("--peers", from_root(PEERS)),
+        ("--photos", from_root(PHOTOS)),
+        ("--scratch", in_target("bench-scratch")),
+        ("--docs", from_root("docs")),
+    ];
+    all.extend(oximg.map(|path| ("--oximg", path)));
+    let places = all.iter().flat_map(|(name, path)| [*name, path.as_str()]);
+    command(&in_target("release/bench-imaging"), &places.chain(args).collect::<Vec<_>>(), &[])
+}
+
+/// The worker is started for the last table alone.
+fn needs_worker(args: &[&str]) -> bool {
+    let only = args.iter().position(|arg| *arg == "--only").and_then(|at| args.get(at + 1));
+    only.is_none_or(|tables| tables.contains('8'))
+}
+
+/// The one peer that is built rather than installed; without it the benchmark goes on.
+fn oximg(folder: &str) -> Option<String> {
+    let manifest = format!("{PEERS}/oximg/Cargo.toml");
+    let build = ["build", "--release", "--locked", "--manifest-path", &manifest, "--target-dir", folder];
+    match command("cargo", &build, &[]) {
+        Ok(()) => Some(format!("{folder}/release/bench-imaging-oximg")),
+        Err(problem) => {
+            println!("{problem}; going on without oximg");
+            None
+        }
+    }
+}
+
+fn worker(features: &[&str]) -> Result<(), String> {
+    need_photos()?;
     // Apart, as they ship.
     let avif: &[&str] = if features.is_empty() { &[] } else { &["--features", "avif"] };
     for package in ["darkroom", "darkroom-worker"] {

@@ -23,6 +23,9 @@ cargo xtask fuzz [--no-install] [TARGET...] [--seconds N] [--replay]
                                         fuzz each target for N seconds (20); --replay runs known inputs only
 cargo xtask simulate [--first-seed S] [--seeds N]
                                         run N seeds (1000) of the simulator; with one, its whole story
+cargo xtask bench [imaging] [--runs N] [--quick] [--only TABLES] [--photo NAMES] [--report]
+                                        imaging beside sharp, Pillow and vipsthumbnail; writes docs/benchmarks.md.
+                                        --quick is one run of one photo; parts of the whole are only printed
 cargo xtask bench presign|worker       the presign function beside one in Python with boto3; the worker as a
                                         poller beside `darkroom process`
 cargo xtask interop [--no-install]      clients that others wrote (boto3, requests, fetch, Uppy, a browser, a checker
@@ -45,6 +48,7 @@ fn run(args: Vec<String>) -> Result<(), String> {
     let purpose = match task.as_str() {
         "fuzz" => Purpose::Fuzz,
         "interop" => Purpose::Interop,
+        "bench" if bench::is_of_imaging(flags) => Purpose::BenchImaging,
         "bench" => Purpose::Bench,
         _ => Purpose::Build,
     };
@@ -107,9 +111,11 @@ fn ci(features: &[&str], args: &[String]) -> Result<(), String> {
 }
 
 /// What each crate must never pull in, however deep.
-const WALLS: [(&str, &[&str]); 3] = [
+const WALLS: [(&str, &[&str]); 4] = [
     ("darkroom-contract", &["aws-", "tokio", "hyper", "http", "axum", "image", "lambda_"]),
     ("darkroom-imaging", &["aws-", "tokio", "hyper", "http", "axum", "lambda_", "reqwest"]),
+    // Those who work on the engine build it again and again.
+    ("darkroom-bench-imaging", &["aws-", "tokio", "hyper", "http", "axum", "lambda_", "reqwest"]),
     (
         "darkroom-presign",
         &["image", "mozjpeg", "webp", "libwebp", "fast_image_resize", "png", "darkroom-worker"],

@@ -59,7 +59,8 @@ static FUZZ_TOOL: Tool = Tool {
     needed: true,
 };
 
-/// What runs the clients of `cargo xtask interop`; Python first, which benchmarks need too.
+/// What runs the clients of `cargo xtask interop`; Python first, which all benchmarks need too, then what that of
+/// imaging needs.
 static CLIENT_TOOLS: [Tool; 4] = [
     Tool {
         programs: &["python3"],
@@ -99,6 +100,16 @@ static CLIENT_TOOLS: [Tool; 4] = [
     },
 ];
 
+static VIPS_TOOL: Tool = Tool {
+    programs: &["vipsthumbnail"],
+    asked: "--vips-version",
+    name: "vipsthumbnail",
+    package: "vips-tools",
+    debian_package: "libvips-tools",
+    without: "one of the peers cannot be measured",
+    needed: true,
+};
+
 const CHROMIUM: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 /// What is to be done, as far as it needs tools.
@@ -108,15 +119,17 @@ pub enum Purpose {
     Fuzz,
     Interop,
     Bench,
+    BenchImaging,
 }
 
 impl Purpose {
-    fn tools(self) -> &'static [Tool] {
+    fn tools(self) -> Vec<&'static Tool> {
         match self {
-            Self::Build => &[],
-            Self::Fuzz => std::slice::from_ref(&FUZZ_TOOL),
-            Self::Interop => &CLIENT_TOOLS,
-            Self::Bench => &CLIENT_TOOLS[..1],
+            Self::Build => Vec::new(),
+            Self::Fuzz => vec![&FUZZ_TOOL],
+            Self::Interop => CLIENT_TOOLS.iter().collect(),
+            Self::Bench => vec![&CLIENT_TOOLS[0]],
+            Self::BenchImaging => CLIENT_TOOLS[..3].iter().chain([&VIPS_TOOL]).collect(),
         }
     }
 }

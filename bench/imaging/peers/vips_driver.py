@@ -14,17 +14,27 @@ OPTIONS = {
 }
 SUFFIXES = {"jpeg": "jpg", "webp": "webp", "avif": "avif"}
 
+# Where a JPEG has its profile.
+HEAD_BYTES = 256 * 1024
+
 peak_kib = 0
 
 
 def work(job):
+    colours = to_srgb(job["photo"])
     for width in job["widths"]:
         for encoding in job["formats"]:
             form = encoding["format"]
             path = f"{job['out_dir']}/{width}.{SUFFIXES[form]}"
-            command = ["vipsthumbnail", job["photo"], "--size", f"{width}x{width}>", "--export-profile", "srgb"]
+            command = ["vipsthumbnail", job["photo"], "--size", f"{width}x{width}>", *colours]
             run([*command, "--output", f"{path}[{OPTIONS[form].format(**encoding)}]"])
             yield width, form, path
+
+
+def to_srgb(photo):
+    """Where there is a profile: without one, this version takes the colours for others than they are."""
+    with open(photo, "rb") as file:
+        return ["--export-profile", "srgb"] if b"ICC_PROFILE" in file.read(HEAD_BYTES) else []
 
 
 def run(command):

@@ -44,7 +44,7 @@ pub struct Group {
 
 pub struct Chart {
     pub title: String,
-    /// What the parts of each bar are; none where there is one.
+    /// What the parts of each bar are; none where there is one. A part that is never there has no name.
     pub legend: Vec<&'static str>,
     pub groups: Vec<Group>,
 }
@@ -84,7 +84,7 @@ impl Chart {
 
     fn legend(&self, svg: &mut String, y_px: f64) {
         let mut x_px = BARS_FROM_PX;
-        for (name, colour) in self.legend.iter().zip(COLOURS) {
+        for (name, colour) in self.legend.iter().zip(COLOURS).filter(|(name, _)| !name.is_empty()) {
             rectangle(svg, (x_px, y_px + 4.0), (12.0, 12.0), colour);
             text(svg, x_px + 18.0, y_px + 15.0, "", name);
             x_px += 40.0 + 7.5 * name.len() as f64;

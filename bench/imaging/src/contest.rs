@@ -11,10 +11,10 @@ use contract::Format;
 
 use crate::bench::Bench;
 use crate::judge::Judge;
-use crate::ours::Ours;
+use crate::ours::{METHOD, Ours};
 use crate::peer::{CORE, Driver, Peer};
 use crate::photos::Photo;
-use crate::results::{Contest, Entry, Shot};
+use crate::results::{Contest, Entry, Scored, Shot};
 use crate::stats::geometric_mean;
 
 /// Of JPEG and of WebP, in which all use the same encoders at heart.
@@ -100,7 +100,7 @@ impl Running<'_> {
             }
             _ => quality,
         };
-        let settings = settings(modern, our_quality, crate::ours::METHOD);
+        let settings = settings(modern, our_quality, METHOD);
         let same = |entry: &Entry| entry.peer == Peer::Darkroom && entry.settings == settings;
         let ours = match self.contest.entries.iter().position(same) {
             Some(ours) => ours,
@@ -139,12 +139,7 @@ impl Running<'_> {
         self.drivers.get_mut(peer).context("it is not running")?.run(&job)
     }
 
-    fn judged(
-        &mut self,
-        number: usize,
-        photo: &Photo,
-        done: &Done,
-    ) -> anyhow::Result<Vec<crate::results::Scored>> {
+    fn judged(&mut self, number: usize, photo: &Photo, done: &Done) -> anyhow::Result<Vec<Scored>> {
         self.seen.insert((number, photo.name.clone()), digest(&done.files)?);
         done.files.iter().map(|file| self.judge.judge(photo, file)).collect()
     }

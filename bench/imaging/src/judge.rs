@@ -14,7 +14,7 @@ use crate::reference::{Over, reduced};
 use crate::results::Scored;
 
 /// SSIMULACRA2 below which something is broken rather than small.
-const FLOOR: f64 = 50.0;
+const FLOOR: f64 = 40.0;
 
 #[derive(Default)]
 pub struct Judge {

@@ -38,16 +38,18 @@ fn main() -> anyhow::Result<()> {
         let text = fs::read_to_string(results_path(&places))?;
         return write(&serde_json::from_str(&text)?, &places.docs);
     }
+    fs::create_dir_all(&places.scratch)?;
     let photos = photos::corpus(&places, &wish.photos)?;
     let bench = Bench { places, photos, runs: wish.runs, memory: InMemory::new()? };
     let results = measure(&bench, &wish)?;
     println!("\n{}", report::tables(&results));
+    let text = serde_json::to_string(&results)? + "\n";
     if wish.is_partial() {
-        return Ok(());
+        return Ok(fs::write(bench.places.scratch.join("results.json"), text)?);
     }
     let path = results_path(&bench.places);
     fs::create_dir_all(path.parent().context("no folder")?)?;
-    fs::write(&path, serde_json::to_string(&results)? + "\n")?;
+    fs::write(&path, text)?;
     write(&results, &bench.places.docs)
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
 /// Where things are; `cargo xtask bench imaging` says.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ const ONE_PHOTO: &str = "p12";
 pub fn parse(mut args: impl Iterator<Item = String>) -> anyhow::Result<(Places, Wish)> {
     let mut places = Places::default();
     let mut wish = Wish { runs: RUNS, only: Vec::new(), photos: Vec::new(), report: false };
-    let mut is_quick = false;
+    let (mut is_quick, mut runs) = (false, None);
     while let Some(flag) = args.next() {
         let mut value = || args.next().with_context(|| format!("{flag} of what?"));
         match flag.as_str() {
@@ -61,7 +61,7 @@ pub fn parse(mut args: impl Iterator<Item = String>) -> anyhow::Result<(Places, 
             "--photos" => places.photos = value()?.into(),
             "--scratch" => places.scratch = value()?.into(),
             "--docs" => places.docs = value()?.into(),
-            "--runs" => wish.runs = value()?.parse().context("--runs N")?,
+            "--runs" => runs = Some(value()?.parse().context("--runs N")?),
             "--only" => wish.only = numbers(&value()?)?,
             "--photo" => wish.photos = value()?.split(',').map(str::to_owned).collect(),
             "--quick" => is_quick = true,
@@ -69,12 +69,11 @@ pub fn parse(mut args: impl Iterator<Item = String>) -> anyhow::Result<(Places, 
             other => bail!("there is no `{other}`: --runs N, --only 1,3, --photo p12, --quick, --report"),
         }
     }
-    if is_quick {
-        wish.runs = 1;
-        if wish.photos.is_empty() {
-            wish.photos.push(ONE_PHOTO.to_owned());
-        }
+    if is_quick && wish.photos.is_empty() {
+        wish.photos.push(ONE_PHOTO.to_owned());
     }
+    wish.runs = runs.unwrap_or(if is_quick { 1 } else { RUNS });
+    ensure!(wish.runs > 0, "no runs, no figures");
     Ok((places, wish))
 }
 

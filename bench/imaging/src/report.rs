@@ -8,7 +8,7 @@ use contract::Format;
 
 use crate::chart::{Bar, Chart, Group};
 use crate::peer::Peer;
-use crate::results::{Contest, Entry, Machine, Memory, PhotoFacts, Results, Scale, Scored, Stages};
+use crate::results::{Contest, Entry, Machine, Memory, PhotoFacts, Results, Scale, Scored, Stages, Threads};
 use crate::stats::{geometric_mean, mean, median, range};
 
 /// Bytes within this are equal.
@@ -82,14 +82,15 @@ their means over photos geometric; in brackets are the least and the most of all
 - **sharp, style c**: by hand, one decode and one conversion of colours; every width is made of the largest, and encoded
   from a raw buffer.
 - **Pillow**: `draft()`, `exif_transpose()`, Lanczos from what was decoded for each width, `ImageCms` on the small pictures.
-- **vipsthumbnail**: a process for each rendition; its CPU and memory are those of these processes.
-- **oximg**: its library's one call for each rendition, with its quickest JPEG settings, which are also ours; it keeps a
-  photo's profile and converts nothing.
+- **vipsthumbnail**: a process for each rendition, to sRGB where the photo has a profile; its CPU and memory are those of
+  these processes.
+- **oximg**: its library's one call for each rendition, with its quickest JPEG settings, which are also ours, and WebP's
+  method 4 (its own is 2); it keeps a photo's profile and converts no colours.
 - **Darkroom**: probe and render, the placeholder included.
 
 Every file is decoded by one decoder, must have the size that was asked for, and is scored by SSIMULACRA2 against the whole photo
 reduced by Lanczos 3 in f64: over light and over samples, and the better counts, so that neither way wins by being the
-reference. Less than 50 points ends the run. *Our bytes at equal SSIMULACRA2* are read off our own curve of nine
+reference. Less than 40 points ends the run. *Our bytes at equal SSIMULACRA2* are read off our own curve of nine
 qualities, for each photo, width and format, where it has the peer's score; below 100 % we are smaller. JPEG and WebP have the same
 quality number everywhere. Of AVIF, ours is the lowest at which our mean score is the peer's: each peer has its own line of ours.
 ";
@@ -215,7 +216,7 @@ fn resize_ms_per_mp(scale: &Scale) -> f64 {
 }
 
 fn thread_goal(results: &Results) -> Option<Goal> {
-    let ratio = geometric_mean(results.threads.iter().map(|threads| threads.ratio()));
+    let ratio = geometric_mean(results.threads.iter().map(Threads::ratio));
     let work = "one set on two threads".to_owned();
     let goal = "at least 90 % of their throughput".to_owned();
     let measured = format!("{:.1} %", ratio * 100.0);
@@ -235,12 +236,12 @@ fn start_goal(results: &Results) -> Option<Goal> {
 
 fn contest_section(contest: &Contest) -> String {
     let Some(first) = contest.entries.first() else { return String::new() };
-    let runs = contest.runs;
-    let number = contest.number;
+    let (runs, number) = (contest.runs, contest.number);
     let few = if number == 2 { ", as this takes long" } else { "" };
-    let mut text = format!("\n## {number}. {}\n\n{runs} runs{few}.\n\n", contest_title(contest));
+    let mut text = format!("\n## {number}. {}\n\nRuns: {runs}{few}.\n\n", contest_title(contest));
     let _ = writeln!(text, "![CPU time](benchmarks/cpu-{number}.svg)\n");
     text.push_str(&summary(contest, &first.settings));
+    let _ = writeln!(text, "\n![Bytes at equal SSIMULACRA2](benchmarks/bytes-{number}.svg)");
     let _ = writeln!(text, "\nCPU ms of each photo:\n\n{}", of_each_photo(contest));
     for (peer, reason) in &contest.absent {
         let _ = writeln!(text, "{peer} is not here: {reason}.\n");
@@ -291,7 +292,7 @@ fn summary(contest: &Contest, settings: &[Setting]) -> String {
         &format!("SSIMULACRA2, {both}"),
         &format!("our bytes at equal SSIMULACRA2, {both}"),
     ];
-    table(&head, &contest.entries.iter().map(row).collect::<Vec<_>>())
+    table(&head, &contest.in_order().into_iter().map(row).collect::<Vec<_>>())
 }
 
 fn of_each_photo(contest: &Contest) -> String {
@@ -304,12 +305,13 @@ fn of_each_photo(contest: &Contest) -> String {
         });
         [label(entry)].into_iter().chain(times).collect()
     };
-    table(&head, &contest.entries.iter().map(row).collect::<Vec<_>>())
+    table(&head, &contest.in_order().into_iter().map(row).collect::<Vec<_>>())
 }
 
 fn renditions(contest: &Contest) -> String {
     let Some(first) = contest.entries.first() else { return String::new() };
-    let labels: Vec<String> = contest.entries.iter().map(label).collect();
+    let entries = contest.in_order();
+    let labels: Vec<String> = entries.iter().copied().map(label).collect();
     let head: Vec<&str> = [""].into_iter().chain(labels.iter().map(String::as_str)).collect();
     let mut rows = Vec::new();
     for (shot, of) in first.shots.iter().enumerate() {
@@ -320,7 +322,7 @@ fn renditions(contest: &Contest) -> String {
                 file.map_or_else(String::new, |file| format!("{}, {:.1}", file.bytes, file.score))
             };
             let name = format!("{} {width} {}", of.photo, name(format));
-            rows.push([name].into_iter().chain(contest.entries.iter().map(same)).collect());
+            rows.push([name].into_iter().chain(entries.iter().copied().map(same)).collect());
         }
     }
     table(&head, &rows)
@@ -418,7 +420,7 @@ fn stages(results: &Results) -> String {
 }
 
 fn threads(results: &Results) -> String {
-    let row = |threads: &crate::results::Threads| {
+    let row = |threads: &Threads| {
         vec![
             format!("{}, {}", threads.photo, names(&threads.formats)),
             format!("{:.0}", threads.two_threads_ms),
@@ -459,6 +461,7 @@ pub fn charts(results: &Results) -> Vec<(String, String)> {
     let mut charts = Vec::new();
     for contest in &results.contests {
         charts.push((format!("cpu-{}", contest.number), cpu_chart(contest).svg()));
+        charts.push((format!("bytes-{}", contest.number), bytes_chart(contest).svg()));
     }
     charts.push(("memory".to_owned(), memory_chart(results).svg()));
     charts.push(("scales".to_owned(), scale_chart(results).svg()));
@@ -473,9 +476,23 @@ fn cpu_chart(contest: &Contest) -> Chart {
         let value = format!("{:.0} ms{times}", entry.cpu_ms());
         Bar::plain(label(entry), is_ours, entry.cpu_ms(), value)
     };
-    let bars = contest.entries.iter().map(bar).collect();
-    let title = format!("CPU for one photo: {}", contest.entries.first().map_or_else(String::new, work));
+    let bars = contest.in_order().into_iter().map(bar).collect();
+    let title = format!("CPU for one photo: {}", contest_title(contest));
     Chart { title, legend: Vec::new(), groups: vec![Group { title: String::new(), bars }] }
+}
+
+fn bytes_chart(contest: &Contest) -> Chart {
+    let settings = contest.entries.first().map_or(&[][..], |entry| &entry.settings);
+    let group = |setting: &Setting| {
+        let bar = |entry: &Entry| {
+            let percent = entry.equal_bytes(setting.format)? * 100.0;
+            Some(Bar::plain(entry.peer.to_string(), false, percent, format!("{percent:.1} %")))
+        };
+        let title = format!("{}, of this peer's bytes", name(setting.format));
+        Group { title, bars: contest.in_order().into_iter().filter_map(bar).collect() }
+    };
+    let title = format!("Our bytes at equal SSIMULACRA2: {}", contest_title(contest));
+    Chart { title, legend: Vec::new(), groups: settings.iter().map(group).collect() }
 }
 
 fn memory_chart(results: &Results) -> Chart {

@@ -129,6 +129,14 @@ impl Contest {
         self.entries.iter().find(|entry| entry.peer == peer)
     }
 
+    /// Each of ours, and after it those that it is compared with.
+    pub fn in_order(&self) -> Vec<&Entry> {
+        let place = |entry: &&Entry| (entry.ours, entry.peer != Peer::Darkroom);
+        let mut entries: Vec<&Entry> = self.entries.iter().collect();
+        entries.sort_by_key(place);
+        entries
+    }
+
     /// This entry's CPU time over that of ours at the same quality: the median's, and each run's.
     pub fn ratios(&self, entry: &Entry) -> (f64, Vec<f64>) {
         let ours = &self.entries[entry.ours];

@@ -19,7 +19,7 @@ const IMPORT: &str = "await import('sharp'); console.log('ready')";
 
 pub fn run(bench: &Bench) -> anyhow::Result<Start> {
     // One of each first, which brings them into memory.
-    (worker(&bench.places)?, sharp(&bench.places)?);
+    let _ = (worker(&bench.places)?, sharp(&bench.places)?);
     let mut start = Start { worker_ms: Vec::new(), sharp_ms: Vec::new() };
     for _ in 0..STARTS {
         start.worker_ms.push(worker(&bench.places)?);
