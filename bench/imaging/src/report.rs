@@ -252,12 +252,16 @@ fn contest_section(contest: &Contest) -> String {
 }
 
 fn contest_title(contest: &Contest) -> String {
-    let recipe = contest.entries.first().map_or_else(String::new, work);
+    let recipe = contest_work(contest);
     match contest.number {
         1 => recipe,
         2 => format!("{recipe}, peers at the effort that they have by default"),
         _ => format!("{recipe}, peers at their quickest"),
     }
+}
+
+fn contest_work(contest: &Contest) -> String {
+    contest.entries.first().map_or_else(String::new, work)
 }
 
 fn summary(contest: &Contest, settings: &[Setting]) -> String {
@@ -477,7 +481,7 @@ fn cpu_chart(contest: &Contest) -> Chart {
         Bar::plain(label(entry), is_ours, entry.cpu_ms(), value)
     };
     let bars = contest.in_order().into_iter().map(bar).collect();
-    let title = format!("CPU for one photo: {}", contest_title(contest));
+    let title = format!("CPU for one photo: {}", contest_work(contest));
     Chart { title, legend: Vec::new(), groups: vec![Group { title: String::new(), bars }] }
 }
 
@@ -491,7 +495,7 @@ fn bytes_chart(contest: &Contest) -> Chart {
         let title = format!("{}, of this peer's bytes", name(setting.format));
         Group { title, bars: contest.in_order().into_iter().filter_map(bar).collect() }
     };
-    let title = format!("Our bytes at equal SSIMULACRA2: {}", contest_title(contest));
+    let title = format!("Our bytes at equal SSIMULACRA2: {}", contest_work(contest));
     Chart { title, legend: Vec::new(), groups: settings.iter().map(group).collect() }
 }
 
