@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: builds what is measured as it ships, installs its peers, and runs both in turns. What is
 //! measured and how is in `bench`.
 
+use std::path::Path;
+
 use crate::python::python_with;
 use crate::{cargo, command};
 
@@ -16,6 +18,16 @@ pub fn bench(features: &[&str], args: &[String]) -> Result<(), String> {
     }
 }
 
+/// Programs under test are started from other folders.
+fn from_root(path: impl AsRef<Path>) -> Result<String, String> {
+    let path = std::path::absolute(path).map_err(|error| error.to_string())?;
+    Ok(path.to_string_lossy().into_owned())
+}
+
+fn in_target(name: &str) -> Result<String, String> {
+    from_root(crate::target_dir().join(name))
+}
+
 /// It is the one that is meant where none is named.
 pub fn is_of_imaging(args: &[String]) -> bool {
     args.first().is_none_or(|arg| arg == "imaging" || arg.starts_with('-'))
@@ -25,7 +37,7 @@ pub fn is_of_imaging(args: &[String]) -> bool {
 const PHOTOS: &str = "../shared/corpus/photos";
 
 fn need_photos() -> Result<(), String> {
-    match std::path::Path::new(PHOTOS).is_dir() {
+    match Path::new(PHOTOS).is_dir() {
         true => Ok(()),
         false => Err(format!("the photos of {PHOTOS} are needed, and are not there")),
     }
@@ -47,23 +59,19 @@ fn imaging(features: &[&str], args: &[String]) -> Result<(), String> {
     }
     command("npm", &["ci", "--prefix", PEERS, "--no-audit", "--no-fund"], &[])?;
     let python = python_with("bench-imaging", &format!("{PEERS}/requirements.txt"))?;
-    let root = std::env::current_dir().map_err(|error| error.to_string())?;
-    let from_root = |path: &str| root.join(path).to_string_lossy().into_owned();
-    let target = root.join(crate::target_dir());
-    let in_target = |name: &str| target.join(name).to_string_lossy().into_owned();
-    let oximg = oximg(&in_target("oximg"));
+    let oximg = oximg(&in_target("oximg")?);
     let mut all = vec![
-        ("--driver", in_target("release/bench-imaging-darkroom")),
-        ("--worker", in_target("release/darkroom-worker")),
-        ("--python", from_root(&python)),
-        ("--peers", from_root(PEERS)),
-        ("--photos", from_root(PHOTOS)),
-        ("--scratch", in_target("bench-scratch")),
-        ("--docs", from_root("docs")),
+        ("--driver", in_target("release/bench-imaging-darkroom")?),
+        ("--worker", in_target("release/darkroom-worker")?),
+        ("--python", from_root(&python)?),
+        ("--peers", from_root(PEERS)?),
+        ("--photos", from_root(PHOTOS)?),
+        ("--scratch", in_target("bench-scratch")?),
+        ("--docs", from_root("docs")?),
     ];
     all.extend(oximg.map(|path| ("--oximg", path)));
     let places = all.iter().flat_map(|(name, path)| [*name, path.as_str()]);
-    command(&in_target("release/bench-imaging"), &places.chain(args).collect::<Vec<_>>(), &[])
+    command(&in_target("release/bench-imaging")?, &places.chain(args).collect::<Vec<_>>(), &[])
 }
 
 /// The worker is started for the last table alone.
@@ -93,11 +101,13 @@ fn worker(features: &[&str]) -> Result<(), String> {
         cargo(&[&["build", "--release", "--package", package], avif], &[])?;
     }
     cargo(&[&["build", "--release", "--package", "darkroom-bench", "--bin", "bench-worker"]], &[])?;
-    let target = crate::target_dir().join("release");
-    let in_target = |name: &str| target.join(name).to_string_lossy().into_owned();
-    let args =
-        [in_target("darkroom"), in_target("darkroom-worker"), PHOTOS.to_owned(), in_target("bench-scratch")];
-    command(&in_target("bench-worker"), &args.each_ref().map(String::as_str), &[])
+    let args = [
+        in_target("release/darkroom")?,
+        in_target("release/darkroom-worker")?,
+        from_root(PHOTOS)?,
+        in_target("bench-scratch")?,
+    ];
+    command(&in_target("release/bench-worker")?, &args.each_ref().map(String::as_str), &[])
 }
 
 fn presign() -> Result<(), String> {
@@ -106,14 +116,10 @@ fn presign() -> Result<(), String> {
         cargo(&[&["build", "--release", "--package", package]], &[])?;
     }
     let python = python_with("bench", "bench/presign/requirements.txt")?;
-    let target = crate::target_dir().join("release");
-    let in_target = |name: &str| target.join(name).to_string_lossy().into_owned();
-    let root = std::env::current_dir().map_err(|error| error.to_string())?;
-    let from_root = |path: &str| root.join(path).to_string_lossy().into_owned();
-    let ours = from_root(&in_target("darkroom-presign"));
+    let ours = in_target("release/darkroom-presign")?;
     let peers =
-        [&ours, &from_root(&in_target("bench-nothing")), &from_root(&python), &from_root("bench/presign")];
-    command(&in_target("bench-presign"), &peers.map(String::as_str), &[])?;
+        [&ours, &in_target("release/bench-nothing")?, &from_root(&python)?, &from_root("bench/presign")?];
+    command(&in_target("release/bench-presign")?, &peers.map(String::as_str), &[])?;
     // As it is uploaded.
     let size = "import os, sys, tempfile, zipfile\n\
                 file = tempfile.TemporaryFile()\n\

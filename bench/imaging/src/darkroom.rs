@@ -8,12 +8,13 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
+use bench_imaging::clock::cpu_ms;
 use bench_imaging::picture::{from_png, limits, recipe};
 use bench_imaging::protocol::{Answer, Done, File, Hello, Job, Setting, Stage};
 use contract::Format;
 use contract::recipe::Encoding;
-use imaging::{measure, probe, render};
-use rustix::time::{ClockId, clock_gettime};
+use imaging::measure::{self, process};
+use imaging::{probe, render};
 
 fn main() -> anyhow::Result<()> {
     say(&Hello { version: format!("Darkroom {}", env!("CARGO_PKG_VERSION")) })?;
@@ -34,7 +35,8 @@ fn done(job: &Job) -> anyhow::Result<Done> {
         Stage::Decode => decode(job),
         Stage::Encode => encode(job),
     }?;
-    Ok(Done { cpu_ms, wall_ms, peak_bytes: peak_bytes()?, files })
+    let peak_bytes = process::most_bytes().context("only Linux tells how much memory there was")?;
+    Ok(Done { cpu_ms, wall_ms, peak_bytes, files })
 }
 
 type Timed<T> = ((f64, f64), T);
@@ -77,7 +79,7 @@ fn decode(job: &Job) -> anyhow::Result<Timed<Vec<File>>> {
 fn encode(job: &Job) -> anyhow::Result<Timed<Vec<File>>> {
     let mut tasks = Vec::new();
     for width in &job.widths {
-        let picture = from_png(&fs::read(job.out_dir.join(format!("{width}.png")))?)?;
+        let picture = from_png(&fs::read(job.out_dir.join(format!("{width}.png")))?)?.into_rgb8();
         tasks.extend(job.formats.iter().map(|setting| (*width, encoding(setting), picture.clone())));
     }
     timed(move || {
@@ -101,18 +103,6 @@ fn timed<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<Timed<T>
     let (started, before) = (Instant::now(), cpu_ms());
     let made = work()?;
     Ok(((cpu_ms() - before, started.elapsed().as_secs_f64() * 1e3), made))
-}
-
-/// Of all threads, also those that have ended.
-fn cpu_ms() -> f64 {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
-}
-
-fn peak_bytes() -> anyhow::Result<u64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
-    Ok(line.split_whitespace().next().context("no VmHWM")?.parse::<u64>()? * 1024)
 }
 
 fn say(line: &impl serde::Serialize) -> anyhow::Result<()> {

@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, ensure};
-use bench_imaging::picture::shown;
+use bench_imaging::picture::{scorable, shown};
 use bench_imaging::protocol::File;
-use fast_ssim2::{PixelDescriptor, PixelSlice, Ssimulacra2Reference};
+use bench_imaging::reference::{Over, reduced};
+use fast_ssim2::Ssimulacra2Reference;
 use image::RgbImage;
 
 use crate::photos::Photo;
-use crate::reference::{Over, reduced};
 use crate::results::Scored;
 
 /// SSIMULACRA2 below which something is broken rather than small.
@@ -40,7 +40,7 @@ impl Judge {
         let (size, expected) = (picture.dimensions(), photo.inside(file.width));
         let is_right = size.0.abs_diff(expected.0) <= 1 && size.1.abs_diff(expected.1) <= 1;
         ensure!(is_right, "{} has {size:?} px rather than {expected:?}", of());
-        let made = slice(&picture)?;
+        let made = scorable(&picture)?;
         let mut score = f64::NEG_INFINITY;
         for reference in self.references(photo, size)? {
             score = score.max(reference.compare(&made).with_context(of)?);
@@ -54,7 +54,7 @@ impl Judge {
         if !self.references.contains_key(&key) {
             let whole = self.photo(photo)?;
             let reference = |over| -> anyhow::Result<_> {
-                Ok(Ssimulacra2Reference::new(&slice(&reduced(whole, size, over))?)?)
+                Ok(Ssimulacra2Reference::new(&scorable(&reduced(whole, size, over))?)?)
             };
             let both = [reference(Over::Light)?, reference(Over::Samples)?];
             self.references.insert(key.clone(), both);
@@ -68,11 +68,4 @@ impl Judge {
         }
         self.photo.as_ref().map(|(_, whole)| whole).context("no photo")
     }
-}
-
-fn slice(picture: &RgbImage) -> anyhow::Result<PixelSlice<'_>> {
-    let (width_px, height_px) = picture.dimensions();
-    let stride_bytes = width_px as usize * 3;
-    let descriptor = PixelDescriptor::RGB8_SRGB;
-    Ok(PixelSlice::new(picture.as_raw(), width_px, height_px, stride_bytes, descriptor)?)
 }

@@ -1,5 +1,7 @@
-//! What the benchmark and the driver of our own engine share: the protocol that every driver speaks, and reading
-//! pixels back from files. Never measures anything.
+//! What the benchmark, the driver of our own engine and the examples share: the protocol that every driver speaks,
+//! reading pixels back from files, and what they should have been. Never measures anything.
 
+pub mod clock;
 pub mod picture;
 pub mod protocol;
+pub mod reference;

@@ -13,7 +13,6 @@ mod ours;
 mod peer;
 mod photos;
 mod places;
-mod reference;
 mod report;
 mod results;
 mod stages;

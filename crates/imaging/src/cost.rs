@@ -6,12 +6,11 @@ use contract::recipe::Encoding;
 use contract::{Format, MediaType, Recipe};
 
 use crate::animation;
-use crate::decode::jpeg_scale;
+use crate::decode::{jpeg_is_reduced_at_once, jpeg_scale};
 use crate::fit::MAX_ENCODES;
 use crate::geometry::{Geometry, Size};
 use crate::jobs::{Base, Job, Output, jobs, need_decoded};
 use crate::probe::{Header, Layout, Survey};
-use crate::resize::come_row_by_row;
 
 /// What metadata, tables, row buffers and a codec's own code may take beside the pixels of any picture.
 pub(crate) const OVERHEAD_BYTES: u64 = 4 * MIB;
@@ -97,21 +96,25 @@ impl<'a> Still<'a> {
     }
 
     fn decoding_bytes(&self) -> u64 {
-        let pixels_bytes = if self.is_reduced_at_once() {
-            self.of_decoded().map(|job| self.reducing_bytes(job)).sum()
-        } else {
-            self.decoded.pixels() * self.pixel_bytes
-        };
+        let pixels_bytes = self.of_decoded(|job| self.reducing_bytes(job));
         self.decoder_bytes.saturating_add(pixels_bytes)
     }
 
-    /// Whether what was decoded is never in memory as a whole.
-    fn is_reduced_at_once(&self) -> bool {
-        matches!(self.header.layout, Layout::Jpeg { components: 1 | 3, .. }) && come_row_by_row(self.jobs)
+    /// What the decoder hands over.
+    fn decoded_bytes(&self) -> u64 {
+        self.of_decoded(|job| job.geometry.target.pixels() * self.pixel_bytes)
     }
 
-    fn of_decoded(&self) -> impl Iterator<Item = &Job<'a>> {
-        self.jobs.iter().filter(|job| job.base == Base::Decoded)
+    /// All decoded pixels; or `each` of the jobs that are made of them, where they never are in memory together.
+    fn of_decoded(&self, each: impl Fn(&Job) -> u64) -> u64 {
+        match self.header.layout {
+            Layout::Jpeg { components, .. } if jpeg_is_reduced_at_once(components, self.jobs) => {
+                self.jobs.iter().filter(|job| job.base == Base::Decoded).map(each).sum()
+            }
+            Layout::Jpeg { .. } | Layout::Raster { .. } | Layout::Avif { .. } => {
+                self.decoded.pixels() * self.pixel_bytes
+            }
+        }
     }
 
     /// What is made, and as many rows as a row of it is made of, of either depth.
@@ -134,11 +137,7 @@ impl<'a> Still<'a> {
 
     /// The largest sum of what is there at once, as `render::pictures` makes one picture after the other.
     fn bytes(&self) -> u64 {
-        let mut decoded_bytes = if self.is_reduced_at_once() {
-            self.of_decoded().map(|job| job.geometry.target.pixels() * self.pixel_bytes).sum()
-        } else {
-            self.decoded.pixels() * self.pixel_bytes
-        };
+        let mut decoded_bytes = self.decoded_bytes();
         let mut larger_bytes = 0;
         let mut peak_bytes = self.decoding_bytes();
         for (index, job) in self.jobs.iter().enumerate() {

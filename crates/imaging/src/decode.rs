@@ -8,7 +8,7 @@ pub(crate) mod png;
 pub(crate) mod raster;
 mod yuv;
 
-pub(crate) use jpeg::scale as jpeg_scale;
+pub(crate) use jpeg::{is_reduced_at_once as jpeg_is_reduced_at_once, scale as jpeg_scale};
 
 use std::collections::VecDeque;
 
@@ -18,7 +18,6 @@ use crate::error::Error;
 use crate::jobs::Job;
 use crate::pixels::{Colour, Pixels};
 use crate::probe::Probe;
-use crate::resize::come_row_by_row;
 
 /// A decoded source.
 pub(crate) struct Decoded {
@@ -53,8 +52,10 @@ pub(crate) fn reduce(
 /// What decoding takes by itself.
 pub(crate) fn decode_and_drop(bytes: &[u8], probe: &Probe, jobs: &[Job]) -> Result<(), Error> {
     match probe.media_type {
-        MediaType::Jpeg if come_row_by_row(jobs) => jpeg::decode_and_drop(bytes, probe, jobs),
-        _ => decode(bytes, probe, jobs).map(drop),
+        MediaType::Jpeg => jpeg::decode_and_drop(bytes, probe, jobs),
+        MediaType::Avif | MediaType::Png | MediaType::Webp | MediaType::Gif => {
+            decode(bytes, probe, jobs).map(drop)
+        }
     }
 }
 

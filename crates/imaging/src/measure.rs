@@ -87,11 +87,16 @@ pub mod process {
         Some(Duration::from_millis(ticks * 10))
     }
 
+    /// The most memory that this process ever had, bytes.
+    pub fn most_bytes() -> Option<u64> {
+        status_bytes("VmHWM:")
+    }
+
     /// The most memory that `work` takes beyond what there was before it, bytes.
     pub fn peak_bytes<T>(work: impl FnOnce() -> T) -> Option<(T, u64)> {
         fs::write("/proc/self/clear_refs", "5").ok()?;
         let before = status_bytes("VmRSS:")?;
         let made = work();
-        Some((made, status_bytes("VmHWM:")?.saturating_sub(before)))
+        Some((made, most_bytes()?.saturating_sub(before)))
     }
 }

@@ -20,7 +20,7 @@ use crate::jobs::{Base, Job, jobs, need_decoded};
 use crate::pixels::{Colour, Picture, Pixels, Samples};
 use crate::placeholder::placeholder;
 use crate::probe::{Probe, as_shown};
-use crate::resize::Resizer;
+use crate::resize::{PICTURES, Resizer};
 use crate::threads::{Desk, Task, with_desk};
 
 /// One file of the recipe. Where renditions are equal in pixels and encoding, they share their bytes.
@@ -77,6 +77,7 @@ fn pictures<'j>(
             _ => source.first(job, &mut looked_at)?,
         });
         if !need_decoded(&jobs[index + 1..]) {
+            // Nothing of it is needed while the rest is made and encoded.
             source.held = Held::Reduced(VecDeque::new());
         }
         if job.is_base {
@@ -139,15 +140,13 @@ fn no_pixels() -> Error {
 pub(crate) struct Stages<'a> {
     resizer: Resizer,
     to_srgb: ToSrgb,
-    pictures: Resizer,
     probe: &'a Probe,
 }
 
 impl<'a> Stages<'a> {
     /// For pixels like these.
     pub fn new(colour: &Colour, pixels: &Pixels, probe: &'a Probe) -> Self {
-        let (resizer, pictures) = (Resizer::new(colour), Resizer::new(&Colour::Srgb));
-        Self { resizer, to_srgb: ToSrgb::new(colour, pixels), pictures, probe }
+        Self { resizer: Resizer::new(colour), to_srgb: ToSrgb::new(colour, pixels), probe }
     }
 
     /// The picture of `job`, of all that was decoded. `looked_at` is the small picture where attention finds
@@ -172,7 +171,7 @@ impl<'a> Stages<'a> {
         looked_at: &mut Option<Picture>,
     ) -> Result<Picture, Error> {
         self.make(job, looked_at, |geometry| {
-            let made = self.pictures.resize(larger.view(), self.probe.displayed(), &geometry)?;
+            let made = PICTURES.resize(larger.view(), self.probe.displayed(), &geometry)?;
             let Samples::Eight(data) = made.samples else { return Err(no_pixels()) };
             Ok(Picture { size: made.size, has_alpha: larger.has_alpha, data })
         })

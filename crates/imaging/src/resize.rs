@@ -7,9 +7,8 @@ mod light;
 mod opaque;
 mod vectors;
 
-use std::cell::OnceCell;
 use std::collections::VecDeque;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8x3, U8x4};
@@ -34,11 +33,14 @@ const SEEN_FROM: u32 = 2;
 /// Of what is sRGB, or near enough to weigh it by, as nearly all is.
 static SRGB: LazyLock<Tables> = LazyLock::new(|| Tables::new(Transfer::Srgb));
 
-/// Reduces the pixels of one source.
+/// Of finished pictures: its tables are made once.
+pub(crate) static PICTURES: LazyLock<Resizer> = LazyLock::new(|| Resizer::new(&Colour::Srgb));
+
+/// Reduces pixels of one meaning.
 pub(crate) struct Resizer {
     transfer: Transfer,
-    eight: OnceCell<Curve<u8>>,
-    sixteen: OnceCell<Curve<u16>>,
+    eight: OnceLock<Curve<u8>>,
+    sixteen: OnceLock<Curve<u16>>,
 }
 
 /// A part of a picture, in pixels.
@@ -79,7 +81,7 @@ impl Part {
 impl Resizer {
     /// For samples of this meaning.
     pub fn new(colour: &Colour) -> Self {
-        Self { transfer: Transfer::of(colour), eight: OnceCell::new(), sixteen: OnceCell::new() }
+        Self { transfer: Transfer::of(colour), eight: OnceLock::new(), sixteen: OnceLock::new() }
     }
 
     /// The part and size of `base` that `geometry` says. `base` is all of a picture stored at the size
@@ -129,19 +131,16 @@ pub(crate) struct Reductions {
 }
 
 impl Reductions {
-    /// Of the jobs that are made of a decoder's pixels, which come at the size `decoded` and are sRGB, or near
-    /// enough. None where one of them needs more than one row after the other.
-    pub fn new(probe: &Probe, decoded: Size, channels: Channels, jobs: &[Job]) -> Option<Self> {
-        if !is_plain(Transfer::Srgb, channels) || !come_row_by_row(jobs) {
-            return None;
-        }
+    /// Of the jobs that are made of a decoder's pixels, which come at the size `decoded` and of which
+    /// [`come_row_by_row`] must hold.
+    pub fn new(probe: &Probe, decoded: Size, channels: Channels, jobs: &[Job]) -> Self {
         let reduction = |job: &Job| {
             let geometry = job.geometry.stored(probe.orientation, probe.displayed());
             let part = Part::of(&geometry, decoded, probe.stored());
             (geometry.target, part.reduction(channels, geometry.target))
         };
         let each = jobs.iter().filter(|job| job.base == Base::Decoded).map(reduction).collect();
-        Some(Self { row_len: decoded.width_px as usize * channels.count(), channels, each })
+        Self { row_len: decoded.width_px as usize * channels.count(), channels, each }
     }
 
     /// Some rows, whole.
@@ -163,11 +162,13 @@ impl Reductions {
     }
 }
 
-/// Whether all that is made of a decoder's pixels can be made of one row after the other: where attention looks
-/// for a part, all of them must be there, and so for means of samples.
-pub(crate) fn come_row_by_row(jobs: &[Job]) -> bool {
+/// Whether all that is made of a decoder's pixels, which are sRGB or near enough, can be made of one row after the
+/// other: where attention looks for a part, all of them must be there, and so for means of samples.
+pub(crate) fn come_row_by_row(channels: Channels, jobs: &[Job]) -> bool {
     let mut of_decoded = jobs.iter().filter(|job| job.base == Base::Decoded).peekable();
-    of_decoded.peek().is_some() && of_decoded.all(|job| !job.is_attentive && is_seen(&job.geometry))
+    is_plain(Transfer::Srgb, channels)
+        && of_decoded.peek().is_some()
+        && of_decoded.all(|job| !job.is_attentive && is_seen(&job.geometry))
 }
 
 /// Whether pixels of 8 bits are reduced in integers. Other curves are steeper where it is dark, and what alpha

@@ -17,7 +17,7 @@ use crate::jobs::Job;
 use crate::libjpeg::strict_errors;
 use crate::pixels::{Channels, Colour, Pixels, Samples};
 use crate::probe::{Layout, Probe, Scans, scans};
-use crate::resize::Reductions;
+use crate::resize::{Reductions, come_row_by_row};
 
 /// Most scans of one picture: cameras write 1, optimisers 10 to 20. Each costs a pass over the whole
 /// picture and takes but a few bytes, so a small file could keep a decoder busy for hours.
@@ -42,9 +42,19 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe, jobs: &[Job]) -> Result<Decode
     Ok(Decoded { pixels: Pixels { size, channels, samples: Samples::Eight(data) }, colour })
 }
 
-/// All of the picture, of which nothing is kept.
+/// Whether what was decoded is never in memory as a whole.
+pub(crate) fn is_reduced_at_once(components: u8, jobs: &[Job]) -> bool {
+    come_row_by_row(layout(components).1, jobs)
+}
+
+/// All of the picture, of which no more is in memory at once than when it is rendered.
 pub(super) fn decode_and_drop(bytes: &[u8], probe: &Probe, jobs: &[Job]) -> Result<(), Error> {
-    decode_bands(bytes, probe, jobs, BAND_ROWS, &mut |band| band).map(drop)
+    match probe.layout {
+        Layout::Jpeg { components, .. } if is_reduced_at_once(components, jobs) => {
+            decode_bands(bytes, probe, jobs, BAND_ROWS, &mut |band| band).map(drop)
+        }
+        _ => decode(bytes, probe, jobs).map(drop),
+    }
 }
 
 /// What the jobs that need the decoder's pixels make of them, reduced while they come, so that they are never
@@ -59,8 +69,11 @@ pub(super) fn reduce(
     threads: usize,
 ) -> Option<Result<Reduced, Error>> {
     let Layout::Jpeg { components, .. } = probe.layout else { return None };
+    if !is_reduced_at_once(components, jobs) {
+        return None;
+    }
     let size = probe.orientation.turned(scale(probe.displayed(), jobs).1);
-    let mut reductions = Reductions::new(probe, size, layout(components).1, jobs)?;
+    let mut reductions = Reductions::new(probe, size, layout(components).1, jobs);
     Some(if threads > 1 {
         reduce_beside(bytes, probe, jobs, reductions)
     } else {

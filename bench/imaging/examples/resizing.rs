@@ -1,18 +1,23 @@
-//! What resizing costs and how good it is: `cargo run -p darkroom-imaging --example resizing -- photo.jpg`.
+//! What resizing costs and how good it is:
+//!
+//!     cargo run --release -p darkroom-bench-imaging --features avif --example resizing -- PHOTO.jpg...
+//!
 //! Owns the figures of docs/resizing.md; never decides anything.
 //!
 //! Every score is SSIMULACRA2 against a plain reduction in f64, in linear light, of the whole photo.
 
-use std::error::Error;
 use std::iter::zip;
 
+use anyhow::Result;
+use bench_imaging::clock::cpu_ms;
+use bench_imaging::picture::scorable;
+use bench_imaging::reference::{Over, reduced};
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
-use fast_ssim2::{PixelDescriptor, PixelSlice, compute_ssimulacra2};
+use fast_ssim2::compute_ssimulacra2;
+use image::RgbImage;
 use imaging::measure::Rgb;
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// A picture's side over the rendition's.
 const RATIOS: [f64; 7] = [1.25, 1.575, 2.0, 3.0, 4.5, 6.0, 9.0];
@@ -128,27 +133,26 @@ impl Photo {
         (side(width), side(height))
     }
 
-    fn slice(&self) -> Result<PixelSlice<'_>> {
+    fn image(&self) -> RgbImage {
         let (width, height) = self.0.size();
-        let stride_bytes = width as usize * 3;
-        Ok(PixelSlice::new(self.0.samples(), width, height, stride_bytes, PixelDescriptor::RGB8_SRGB)?)
+        RgbImage::from_raw(width, height, self.0.samples().to_vec()).unwrap_or_default()
     }
 }
 
 fn decoded(bytes: &[u8], eighths: u8) -> Result<(Photo, f64)> {
-    let start = cpu_ms()?;
+    let start = cpu_ms();
     let mut decoder = mozjpeg::Decompress::new_mem(bytes)?;
     decoder.scale(eighths);
     let mut started = decoder.rgb()?;
     let size = (started.width() as u32, started.height() as u32);
     let photo = Photo(Rgb::new(size, started.read_scanlines()?));
-    Ok((photo, cpu_ms()? - start))
+    Ok((photo, cpu_ms() - start))
 }
 
 fn timed(reduce: Reduce, photo: &Photo, size: (u32, u32)) -> Result<(Photo, f64)> {
     let run = || -> Result<(Photo, f64)> {
-        let start = cpu_ms()?;
-        Ok((reduce(photo, size)?, cpu_ms()? - start))
+        let start = cpu_ms();
+        Ok((reduce(photo, size)?, cpu_ms() - start))
     };
     let (small, mut least_ms) = run()?;
     for _ in 1..RUNS {
@@ -157,15 +161,8 @@ fn timed(reduce: Reduce, photo: &Photo, size: (u32, u32)) -> Result<(Photo, f64)
     Ok((small, least_ms))
 }
 
-/// Of this thread, which the kernel counts in ns.
-fn cpu_ms() -> Result<f64> {
-    let counted = std::fs::read_to_string("/proc/thread-self/schedstat")?;
-    let ns: f64 = counted.split(' ').next().ok_or("no figure")?.parse()?;
-    Ok(ns / 1e6)
-}
-
 fn score(truth: &Photo, made: &Photo) -> Result<f64> {
-    Ok(compute_ssimulacra2(&truth.slice()?, &made.slice()?)?)
+    Ok(compute_ssimulacra2(&scorable(&truth.image())?, &scorable(&made.image())?)?)
 }
 
 fn in_light(photo: &Photo, size: (u32, u32)) -> Result<Photo> {
@@ -183,68 +180,6 @@ fn in_gamma_space(photo: &Photo, (width, height): (u32, u32)) -> Result<Photo> {
     Ok(Photo(Rgb::new((width, height), rgb)))
 }
 
-fn in_f64(photo: &Photo, (width, height): (u32, u32)) -> Photo {
-    let (from_width, from_height) = photo.0.size();
-    let light: Vec<f64> = photo.0.samples().iter().map(|sample| light(f64::from(*sample) / 255.0)).collect();
-    let narrow = columns(&light, from_width as usize, width as usize);
-    let small = rows(&narrow, from_height as usize, height as usize);
-    let level = |light: f64| (sample(light.clamp(0.0, 1.0)) * 255.0).round() as u8;
-    Photo(Rgb::new((width, height), small.into_iter().map(level).collect()))
-}
-
-fn columns(pixels: &[f64], from: usize, to: usize) -> Vec<f64> {
-    let windows = windows(from, to);
-    pixels
-        .chunks_exact(from * 3)
-        .flat_map(|row| {
-            windows.iter().flat_map(|(start, weights)| {
-                let mut mean = [0.0; 3];
-                for (pixel, weight) in zip(row[start * 3..].chunks_exact(3), weights) {
-                    (0..3).for_each(|channel| mean[channel] += pixel[channel] * weight);
-                }
-                mean
-            })
-        })
-        .collect()
-}
-
-fn rows(pixels: &[f64], from: usize, to: usize) -> Vec<f64> {
-    let values = pixels.len() / from;
-    windows(from, to)
-        .iter()
-        .flat_map(|(start, weights)| {
-            let mut mean = vec![0.0; values];
-            for (row, weight) in zip(pixels[start * values..].chunks_exact(values), weights) {
-                zip(&mut mean, row).for_each(|(mean, value)| *mean += value * weight);
-            }
-            mean
-        })
-        .collect()
-}
-
-/// Lanczos 3: each window's start and weights.
-fn windows(from: usize, to: usize) -> Vec<(usize, Vec<f64>)> {
-    let ratio = from as f64 / to as f64;
-    let of = |index: usize| {
-        let centre = (index as f64 + 0.5) * ratio;
-        let start = (centre - 3.0 * ratio).max(0.0) as usize;
-        let end = ((centre + 3.0 * ratio).ceil() as usize).min(from);
-        let weight = |at: usize| lanczos((at as f64 + 0.5 - centre) / ratio);
-        let sum: f64 = (start..end).map(weight).sum();
-        (start, (start..end).map(|at| weight(at) / sum).collect())
-    };
-    (0..to).map(of).collect()
-}
-
-fn lanczos(x: f64) -> f64 {
-    let sinc = |x: f64| if x == 0.0 { 1.0 } else { x.sin() / x };
-    if x.abs() < 3.0 { sinc(x * std::f64::consts::PI) * sinc(x * std::f64::consts::PI / 3.0) } else { 0.0 }
-}
-
-fn light(sample: f64) -> f64 {
-    if sample <= 0.04045 { sample / 12.92 } else { ((sample + 0.055) / 1.055).powf(2.4) }
-}
-
-fn sample(light: f64) -> f64 {
-    if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 }
+fn in_f64(photo: &Photo, size: (u32, u32)) -> Photo {
+    Photo(Rgb::new(size, reduced(&photo.image(), size, Over::Light).into_raw()))
 }
