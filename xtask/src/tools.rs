@@ -118,6 +118,7 @@ pub enum Purpose {
     Build,
     Fuzz,
     Interop,
+    Sam,
     Bench,
     BenchImaging,
 }
@@ -128,6 +129,7 @@ impl Purpose {
             Self::Build => Vec::new(),
             Self::Fuzz => vec![&FUZZ_TOOL],
             Self::Interop => CLIENT_TOOLS.iter().collect(),
+            Self::Sam => CLIENT_TOOLS[..2].iter().collect(),
             Self::Bench => vec![&CLIENT_TOOLS[0]],
             Self::BenchImaging => CLIENT_TOOLS[..3].iter().chain([&VIPS_TOOL]).collect(),
         }
@@ -250,7 +252,10 @@ fn run(command: &[String]) -> bool {
 /// Builds that have looked for the tools in vain are thrown away, so that they look again.
 fn look_again() {
     for package in LOOK_AGAIN {
-        let _ = Command::new("cargo").args(["clean", "--quiet", "--package", package]).status();
+        for profile in ["dev", "release"] {
+            let clean = ["clean", "--quiet", "--package", package, "--profile", profile];
+            let _ = Command::new("cargo").args(clean).status();
+        }
     }
 }
 

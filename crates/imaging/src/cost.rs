@@ -30,7 +30,7 @@ pub struct Cost {
     /// At most this much is taken at once, beyond the source's own bytes and the files that were handed
     /// out, with one thread. A WebP of noise takes up to 8 bytes more for each of its pixels.
     pub memory_bytes: u64,
-    /// What each further thread may hold: a picture, and what encodes it.
+    /// What each further thread may hold: a picture, what encodes it, and the picture that it is to encode next.
     pub thread_bytes: u64,
     /// Of `memory_bytes`, what decoding alone takes.
     pub(crate) decode_bytes: u64,
@@ -55,7 +55,7 @@ pub(crate) fn cost(
     let outputs = jobs.iter().flat_map(|job| job.outputs.iter().map(move |output| (job, output)));
     let thread_bytes = outputs.map(|(job, output)| {
         let pixels = job.geometry.target.pixels();
-        pixels * picture_channels + encoder(output.encoding, picture_channels == 4).bytes(pixels)
+        2 * pixels * picture_channels + encoder(output.encoding, picture_channels == 4).bytes(pixels)
     });
     Cost {
         cpu_ms: (still.cpu_ns(media_type) + moving_ns).div_ceil(1_000_000),
@@ -350,8 +350,9 @@ mod tests {
         assert!(two.cpu_ms > one.cpu_ms);
         let large = of_photo(&ONE.replace("2000", "4000"));
         assert!(large.cpu_ms > one.cpu_ms && large.memory_bytes > one.memory_bytes);
-        // The picture, and what encodes it.
-        let thread_bytes = [2000 * 1500 * (3 + 7), 4000 * 3000 * (3 + 7)].map(|bytes| bytes + 2 * MIB);
+        // The picture, what encodes it, and the next picture.
+        let thread_bytes =
+            [2000 * 1500 * (3 + 7 + 3), 4000 * 3000 * (3 + 7 + 3)].map(|bytes| bytes + 2 * MIB);
         assert_eq!([one.thread_bytes, large.thread_bytes], thread_bytes);
     }
 

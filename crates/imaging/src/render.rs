@@ -37,7 +37,7 @@ pub struct Encoded {
 /// as soon as it is there, the largest first, whatever their order in the recipe, and no more are encoded
 /// once it breaks off; the pixels are decoded once. Animations come before all others, and are made on this
 /// thread; of their source, everything else shows the first frame. Encoders of stills run on up to `threads`
-/// threads, this one among them; each beyond the first may hold one more picture of a rendition's size.
+/// threads, this one among them; each beyond the first may hold two more pictures of a rendition's size.
 ///
 /// # Errors
 /// [`Error::Corrupt`] or [`Error::MetadataTooLarge`] where the pixels cannot be decoded: then nothing was
