@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use contract::setting::{self, Lookup, SettingError, Variable};
 use contract::{KeySecrets, Layout, Limits};
 
 use crate::origins::Origins;
-use crate::token;
+use crate::{secret, token};
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -45,10 +46,11 @@ impl Config {
     };
 
     /// Everything that presign reads, in the order of the README's table.
-    pub const VARIABLES: [Variable; 12] = [
+    pub const VARIABLES: [Variable; 13] = [
         setting::BUCKET,
         KeySecrets::CURRENT,
         KeySecrets::PREVIOUS,
+        secret::ARN,
         Layout::VARIABLE,
         Limits::MAX_SOURCE_BYTES,
         Self::URL_EXPIRY_SECONDS,
@@ -60,9 +62,12 @@ impl Config {
         Self::SERVICE,
     ];
 
+    /// Of the environment, and of Secrets Manager where it says that the key secret is there.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    pub fn from_env() -> Result<Self, SettingError> {
-        Self::from_settings(&|name| std::env::var(name).ok())
+    pub async fn load(aws: &SdkConfig) -> Result<Self, SettingError> {
+        let environment = |name: &str| std::env::var(name).ok();
+        let kept = secret::kept(&environment, || aws_sdk_secretsmanager::Client::new(aws)).await?;
+        Self::from_settings(&|name| kept.get(name).or_else(|| environment(name)))
     }
 
     pub fn from_settings(lookup: &Lookup) -> Result<Self, SettingError> {

@@ -9,6 +9,7 @@ mod origins;
 mod policy;
 mod problem;
 mod route;
+mod secret;
 mod signer;
 mod source;
 mod status;

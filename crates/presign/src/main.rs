@@ -9,8 +9,8 @@ use presign::{Config, Presign};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init();
-    let config = Config::from_env().map_err(|error| error.to_string())?; // told in words, not as a struct
     let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+    let config = Config::load(&aws).await.map_err(|error| error.to_string())?; // told in words, not as a struct
     let credentials = aws.credentials_provider().ok_or("no credentials are configured")?;
     let presign = Presign::new(config, aws_sdk_s3::Client::new(&aws), credentials);
     let presign = &presign;

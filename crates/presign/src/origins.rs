@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use contract::setting::{self, Lookup, SettingError, Variable};
 use lambda_http::http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
-use lambda_http::http::{HeaderValue, Method, Uri};
+use lambda_http::http::{HeaderName, HeaderValue, Method, Uri};
 use tower_http::cors::{AllowOrigin, CorsLayer};
+
+/// What a REST API's usage plans know callers by.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// How long a browser keeps the answer to a preflight.
 const MAX_AGE: Duration = Duration::from_secs(3600);
@@ -49,7 +52,7 @@ impl Origins {
         CorsLayer::new()
             .allow_origin(origins)
             .allow_methods([Method::GET, Method::POST, Method::DELETE])
-            .allow_headers([AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH])
+            .allow_headers([AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH, API_KEY])
             .expose_headers([ETAG, RETRY_AFTER])
             .max_age(MAX_AGE)
     }

@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
 use runtime_api::Function;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
 use tokio::process::Command;
 
 const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.c2VjcmV0LWNsYWltcw.c2VjcmV0LXNpZ25hdHVyZQ";
@@ -135,4 +138,90 @@ async fn a_bad_setting_ends_the_start_with_its_name_and_anonymous_access_is_told
     assert!(!output.status.success() && told.contains("KEY_SECRET: has 5 bytes"), "{told}");
     let (_, log) = run(&[("ALLOW_ANONYMOUS", "true")], &[event("GET", "/uploads/x", &Value::Null)]).await;
     assert!(log.lines().next().unwrap().contains("ALLOW_ANONYMOUS is set"), "{log}");
+}
+
+const ARN: &str = "arn:aws:secretsmanager:eu-west-1:1:secret:key";
+
+/// Secrets Manager with these versions of one secret; S3 without any object. Its URL.
+async fn aws(current: Option<&'static str>, previous: Option<&'static str>) -> String {
+    let answer = move |headers: HeaderMap, body: String| async move {
+        if headers.get("x-amz-target").is_none_or(|target| target != "secretsmanager.GetSecretValue") {
+            return (StatusCode::NOT_FOUND, String::new());
+        }
+        let asked: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(asked["SecretId"], ARN);
+        let stage = asked["VersionStage"].as_str().unwrap();
+        let version = if stage == "AWSCURRENT" { current } else { previous };
+        match version {
+            Some(secret) => (StatusCode::OK, json!({"ARN": ARN, "SecretString": secret}).to_string()),
+            None => {
+                let missing =
+                    json!({"__type": "ResourceNotFoundException", "message": format!("no {stage}")});
+                (StatusCode::BAD_REQUEST, missing.to_string())
+            }
+        }
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await.unwrap() });
+    url
+}
+
+/// Whose key secret is in Secrets Manager.
+fn command_with_kept_secret(aws: &str) -> Command {
+    let mut command = command(&[("KEY_SECRET_ARN", ARN), ("AWS_ENDPOINT_URL", aws)]);
+    command.env_remove("KEY_SECRET");
+    command
+}
+
+#[tokio::test]
+async fn keys_of_the_current_and_the_previous_version_of_a_kept_secret_are_their_owners_and_older_ones_not() {
+    const SECRETS: [&str; 3] = [
+        "oldest oldest oldest oldest oldest",
+        "older older older older older older",
+        "new new new new new new new new new",
+    ];
+    let issue = async |secret| {
+        let (answers, _) = run(&[("KEY_SECRET", secret)], &[event("POST", "/upload-url", &json!({}))]).await;
+        format!("/uploads/{}", answers[0]["key"].as_str().unwrap())
+    };
+    let aws = aws(Some(SECRETS[2]), Some(SECRETS[1])).await;
+    let mut function =
+        Function::start(command_with_kept_secret(&aws), Duration::from_secs(10)).await.unwrap();
+    for (secret, expected) in SECRETS.into_iter().zip([404, 200, 200]) {
+        let path = issue(secret).await;
+        let answer = function.invoke(event("GET", &path, &Value::Null)).await.unwrap().result.unwrap();
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        assert_eq!(answer["statusCode"], expected, "{secret}: {answer}");
+    }
+    let log = log_of(function).await;
+    assert!(!log.contains("older") && !log.contains("new new"), "{log}");
+}
+
+#[tokio::test]
+async fn a_kept_secret_that_was_never_rotated_is_enough() {
+    let aws = aws(Some("new new new new new new new new new"), None).await;
+    let mut function =
+        Function::start(command_with_kept_secret(&aws), Duration::from_secs(10)).await.unwrap();
+    let answer = function.invoke(event("POST", "/upload-url", &json!({}))).await.unwrap().result.unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap()["statusCode"], 200);
+}
+
+#[tokio::test]
+async fn a_kept_secret_that_cannot_be_used_ends_the_start_with_the_settings_name() {
+    let aws = [aws(None, None).await, aws(Some("short"), None).await, aws(Some("new"), None).await];
+    let mut beside = command_with_kept_secret(&aws[2]);
+    beside.env("KEY_SECRET", "0123456789abcdef0123456789abcdef");
+    for (mut bad, expected) in [
+        (
+            command_with_kept_secret(&aws[0]),
+            "KEY_SECRET_ARN: `arn:aws:secretsmanager:eu-west-1:1:secret:key` cannot be read",
+        ),
+        (command_with_kept_secret(&aws[1]), "KEY_SECRET: has 5 bytes"),
+        (beside, "KEY_SECRET_ARN: is set beside KEY_SECRET"),
+    ] {
+        let output = bad.env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1").output().await.unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && told.contains(expected), "{told}");
+    }
 }
