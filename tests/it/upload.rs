@@ -42,6 +42,31 @@ async fn check_rendition(stack: &Stack, browser: &Browser, rendition: &Value) {
     assert_upright(&picture, &url);
 }
 
+#[tokio::test]
+async fn the_cdn_chooses_the_format_that_a_browser_knows_where_the_path_names_none() {
+    let stack = stack().await;
+    let browser = Browser::sign_in(&stack, "ann").await;
+    let told = browser.upload("image/jpeg", fixture("images/orientation_1.jpg")).await;
+    // The recipe's first format is AVIF, or WebP in a build without it.
+    let first = &told["manifest"]["renditions"][0];
+    let (folder, _) = first["key"].as_str().unwrap().rsplit_once('/').unwrap();
+    let modern = first["contentType"].as_str().unwrap();
+    for (accept, expected) in [(modern, modern), ("*/*", "image/jpeg"), ("image/png", "image/jpeg")] {
+        let asked = browser.http.get(format!("{}/{folder}/w640", stack.cdn_url)).header("accept", accept);
+        let answer = asked.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{accept}");
+        let headers = answer.headers();
+        assert_eq!(headers["content-type"], expected, "{accept}");
+        assert!(headers.get_all("vary").iter().any(|value| value == "Accept"), "{headers:?}");
+        assert_eq!(headers["cache-control"], "public, max-age=31536000, immutable");
+    }
+    for missing in ["w641", "manifest", "w640.gif"] {
+        let answer = browser.http.get(format!("{}/{folder}/{missing}", stack.cdn_url)).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{missing}");
+    }
+    stack.shutdown().await;
+}
+
 /// The pixels of a rendition, whatever its format.
 #[expect(clippy::disallowed_methods, reason = "a rendition of our own, not a stranger's bytes")]
 fn shown(bytes: &[u8]) -> image::RgbImage {

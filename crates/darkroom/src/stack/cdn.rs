@@ -1,5 +1,5 @@
-//! In place of CloudFront: serves what the worker publishes, renditions and manifests, and nothing
-//! else. A source is never found here, whatever the URL.
+//! In place of CloudFront: serves what the worker publishes, renditions and manifests, and nothing else;
+//! `deploy/cdn.js` chooses the format where a path names none. A source is never found here, whatever the URL.
 
 use axum::Router;
 use axum::body::Body;
@@ -10,25 +10,59 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, Method, Response, StatusCode};
 use axum::response::IntoResponse;
-use contract::{ManifestKey, RenditionKey};
+use contract::{ManifestKey, Recipe, RenditionKey};
 use percent_encoding::percent_decode_str;
 use tower_http::cors::{Any, CorsLayer};
 
+use super::cdn_function::{CdnFunction, FunctionError};
 use crate::local::Objects;
 use crate::local::objects::Object;
 
-pub fn router(objects: Objects) -> Router {
-    let cors = CorsLayer::new().allow_origin(Any).allow_methods([Method::GET, Method::HEAD]);
-    Router::new().fallback(serve).with_state(objects).layer(cors)
+/// Paths that end so go by the function, as the distribution's cache behaviours in template.yaml have it.
+const FILES: [&str; 5] = [".avif", ".webp", ".jpg", ".png", "/manifest.json"];
+
+#[derive(Clone)]
+struct Cdn {
+    objects: Objects,
+    function: CdnFunction,
 }
 
-async fn serve(State(objects): State<Objects>, request: Request) -> Response<Body> {
+pub fn router(objects: Objects, recipe: &Recipe) -> Router {
+    let cors = CorsLayer::new().allow_origin(Any).allow_methods([Method::GET, Method::HEAD]);
+    Router::new().fallback(serve).with_state(Cdn { objects, function: CdnFunction::new(recipe) }).layer(cors)
+}
+
+async fn serve(State(cdn): State<Cdn>, request: Request) -> Response<Body> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
-    let Some(key) = published_key(request.uri().path()) else { return not_found() };
+    let path = request.uri().path();
+    if FILES.iter().any(|end| path.ends_with(end)) {
+        return serve_file(&cdn.objects, path, request.headers()).await;
+    }
+    match through_function(&cdn, path, request.headers()).await {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::error!(%error, path, "the CDN's function failed");
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+    }
+}
+
+async fn through_function(
+    cdn: &Cdn,
+    path: &str,
+    headers: &HeaderMap,
+) -> Result<Response<Body>, FunctionError> {
+    let mut response = serve_file(&cdn.objects, &cdn.function.on_request(path, headers)?, headers).await;
+    *response.headers_mut() = cdn.function.on_response(path, response.headers())?;
+    Ok(response)
+}
+
+async fn serve_file(objects: &Objects, path: &str, headers: &HeaderMap) -> Response<Body> {
+    let Some(key) = published_key(path) else { return not_found() };
     match objects.get(&key).await {
-        Ok(Some(object)) => answer(request.headers(), object),
+        Ok(Some(object)) => answer(headers, object),
         Ok(None) => not_found(),
         Err(error) => {
             tracing::error!(%error, key, "the CDN could not read an object");

@@ -5,6 +5,7 @@
 pub mod tokens;
 
 mod cdn;
+mod cdn_function;
 mod event_source;
 mod gateway;
 mod page;
@@ -127,7 +128,7 @@ impl Stack {
             s3::Credentials { access_key: ACCESS_KEY.to_owned(), secret_key: SECRET_KEY.to_owned() };
         servers.serve(api, gateway::router(presign, tokens.clone(), &site));
         servers.serve(s3, s3::router(local.objects.clone(), &credentials));
-        servers.serve(cdn, cdn::router(local.objects.clone()));
+        servers.serve(cdn, cdn::router(local.objects.clone(), &options.recipe));
         let queues = sqs::Options {
             url: sqs_url.clone(),
             visibility_timeout: VISIBILITY_TIMEOUT,
