@@ -6,6 +6,7 @@ mod bench;
 mod fuzz;
 mod interop;
 mod python;
+mod sam;
 mod simulate;
 mod tools;
 
@@ -30,6 +31,8 @@ cargo xtask bench presign|worker       the presign function beside one in Python
                                         poller beside `darkroom process`
 cargo xtask interop [--no-install]      clients that others wrote (boto3, requests, fetch, Uppy, a browser, a checker
                                         of the OpenAPI document) against the running stack
+cargo xtask sam [--no-install]          what is deployed, without an account: the templates linted, the functions built by
+                                        SAM, both applied to an emulator of AWS
 
 --no-install  only say which system tools are missing; install nothing";
 
@@ -48,6 +51,7 @@ fn run(args: Vec<String>) -> Result<(), String> {
     let purpose = match task.as_str() {
         "fuzz" => Purpose::Fuzz,
         "interop" => Purpose::Interop,
+        "sam" => Purpose::Sam,
         "bench" if bench::is_of_imaging(flags) => Purpose::BenchImaging,
         "bench" => Purpose::Bench,
         _ => Purpose::Build,
@@ -60,6 +64,7 @@ fn run(args: Vec<String>) -> Result<(), String> {
         "interop" => interop::interop,
         "simulate" => |_, args| simulate::simulate(args),
         "bench" => bench::bench,
+        "sam" => |_, args| sam::sam(args),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             return Ok(());
