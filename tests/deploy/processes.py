@@ -41,44 +41,74 @@ class Binary:
             raise AssertionError(f"{self.variable} ended with {code}:\n{self.log.read()}")
 
 
-class Worker(Binary):
+class Poller(Binary):
+    """The worker without Lambda, which takes from the queue itself."""
+
     def __init__(self, stack):
         super().__init__("DARKROOM_WORKER", stack.environment("Worker") | {"HEALTH_PORT": "0"})
 
 
-class Presign(Binary):
-    """Called as API Gateway calls it once the authorizer has let `owner` through."""
+class Function(Binary):
+    """A function of the template, called as Lambda calls it."""
 
-    def __init__(self, stack, owner):
-        self.owner, self.events, self.answers = owner, queue.Queue(), queue.Queue()
+    def __init__(self, variable, stack, name):
+        self.events, self.answers = queue.Queue(), queue.Queue()
         runtime_api = serve(Request.application(self.runtime_api)).removeprefix("http://")
-        by_lambda = {"AWS_LAMBDA_RUNTIME_API": runtime_api, "AWS_LAMBDA_FUNCTION_NAME": "presign"}
+        by_lambda = {"AWS_LAMBDA_RUNTIME_API": runtime_api, "AWS_LAMBDA_FUNCTION_NAME": name}
         by_lambda["AWS_LAMBDA_FUNCTION_VERSION"] = "$LATEST"
-        super().__init__("DARKROOM_PRESIGN", stack.environment("Presign") | by_lambda)
+        super().__init__(variable, stack.environment(name) | by_lambda)
 
     def runtime_api(self, request):
         if request.path.endswith("/invocation/next"):
             headers = {
                 "Lambda-Runtime-Aws-Request-Id": str(uuid.uuid4()),
                 "Lambda-Runtime-Deadline-Ms": str(int((time.time() + ANSWER_SECONDS) * 1000)),
-                "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:eu-central-1:123456789012:function:presign",
+                "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:eu-central-1:123456789012:function:one",
             }
             return Response(self.events.get(), headers=headers, content_type="application/json")
-        self.answers.put(json.loads(request.get_data()))  # an error's, too: it has no status
+        self.answers.put(json.loads(request.get_data()))
         return Response(status=202)
 
-    def call(self, method, path, body=None):
-        """Status and body of the answer."""
-        self.events.put(json.dumps(self.event(method, path, body)))
+    def invoke(self, event):
+        """What it answers, or the error that it reports."""
+        self.events.put(json.dumps(event))
         until = time.monotonic() + ANSWER_SECONDS
         while time.monotonic() < until:
             self.assert_runs()
             try:
-                answer = self.answers.get(timeout=0.1)
+                return self.answers.get(timeout=0.1)
             except queue.Empty:
                 continue
-            return answer["statusCode"], json.loads(answer["body"] or "null")
-        raise AssertionError(f"{method} {path}: no answer within {ANSWER_SECONDS} s")
+        raise AssertionError(f"{self.variable}: no answer within {ANSWER_SECONDS} s")
+
+
+class Worker(Function):
+    """Called as the event-source mapping calls it."""
+
+    def __init__(self, stack):
+        super().__init__("DARKROOM_WORKER", stack, "Worker")
+
+    def take(self, bodies):
+        """The ids of messages that failed; each message's id is its number."""
+        records = [{"messageId": str(number), "body": body} for number, body in enumerate(bodies)]
+        common = {"receiptHandle": "one", "attributes": {"ApproximateReceiveCount": "1"}, "messageAttributes": {}}
+        common |= {"eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:one"}
+        common |= {"awsRegion": "eu-central-1", "md5OfBody": ""}
+        answer = self.invoke({"Records": [common | record for record in records]})
+        return [one["itemIdentifier"] for one in answer["batchItemFailures"]]
+
+
+class Presign(Function):
+    """Called as API Gateway calls it once the authorizer has let `owner` through."""
+
+    def __init__(self, stack, owner):
+        self.owner = owner
+        super().__init__("DARKROOM_PRESIGN", stack, "Presign")
+
+    def call(self, method, path, body=None):
+        """Status and body of the answer."""
+        answer = self.invoke(self.event(method, path, body))
+        return answer["statusCode"], json.loads(answer["body"] or "null")
 
     def event(self, method, path, body):
         http = {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "test"}

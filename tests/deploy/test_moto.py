@@ -8,7 +8,7 @@ import time
 import pytest
 import requests
 from expanded import ROOT, TEMPLATE
-from processes import Presign, Worker
+from processes import Poller, Presign, Worker
 from stack import Stack
 
 PHOTO = ROOT / "fixtures/images/orientation_1.jpg"
@@ -91,12 +91,24 @@ class Scenario:
 
 def run(text, seconds):
     stack = Stack(text)
-    with Presign(stack, "ann") as presign, Worker(stack) as worker:
+    with Presign(stack, "ann") as presign, Poller(stack) as worker:
         Scenario(stack, presign, worker, seconds).run()
 
 
 def test_uploads_end_as_they_must():
     run(TEMPLATE.read_text(), SECONDS)
+
+
+def test_the_worker_answers_lambda_with_the_messages_that_failed_and_makes_avif():
+    stack = Stack(TEMPLATE.read_text())
+    with Presign(stack, "ann") as presign, Worker(stack) as worker:
+        scenario = Scenario(stack, presign, worker, SECONDS)
+        photo = scenario.upload("image/jpeg", PHOTO.read_bytes())
+        taken = stack.sqs.receive_message(QueueUrl=stack.queue, MaxNumberOfMessages=10)["Messages"]
+        [body] = [one["Body"] for one in taken if "ObjectCreated" in one["Body"]]
+        assert worker.take([body, "no event"]) == ["1"]
+        renditions = scenario.ends_as("ready", photo)["manifest"]["renditions"]
+        assert {one["format"] for one in renditions} == {"avif", "jpeg"}
 
 
 # What is written in the template, what a mistake would make of it, and how that shows.
