@@ -59,9 +59,9 @@ impl Venv {
 
     /// Its programs find each other: SAM calls cargo-lambda.
     fn run(&self, program: &str, args: &[&str]) -> Result<(), String> {
-        let path = std::env::var("PATH").unwrap_or_default();
-        let root = std::env::current_dir().map_err(|error| error.to_string())?;
-        let path = format!("{}:{path}", root.join(&self.programs).display());
-        command(&self.program(program), args, &[&ENV[..], &[("PATH", path.as_str())]].concat())
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = [Path::new(ROOT).join(&self.programs)].into_iter().chain(std::env::split_paths(&path));
+        let path = std::env::join_paths(folders).map_err(|error| error.to_string())?;
+        command(&self.program(program), args, &[&ENV[..], &[("PATH", &path.to_string_lossy())]].concat())
     }
 }
