@@ -12,6 +12,7 @@ import tempfile
 import time
 import uuid
 
+from expanded import ACCOUNT, REGION
 from stack import serve
 from werkzeug.wrappers import Request, Response
 
@@ -63,7 +64,7 @@ class Function(Binary):
             headers = {
                 "Lambda-Runtime-Aws-Request-Id": str(uuid.uuid4()),
                 "Lambda-Runtime-Deadline-Ms": str(int((time.time() + ANSWER_SECONDS) * 1000)),
-                "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:eu-central-1:123456789012:function:one",
+                "Lambda-Runtime-Invoked-Function-Arn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:one",
             }
             return Response(self.events.get(), headers=headers, content_type="application/json")
         self.answers.put(json.loads(request.get_data()))
@@ -92,8 +93,8 @@ class Worker(Function):
         """The ids of messages that failed; each message's id is its number."""
         records = [{"messageId": str(number), "body": body} for number, body in enumerate(bodies)]
         common = {"receiptHandle": "one", "attributes": {"ApproximateReceiveCount": "1"}, "messageAttributes": {}}
-        common |= {"eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:one"}
-        common |= {"awsRegion": "eu-central-1", "md5OfBody": ""}
+        common |= {"eventSource": "aws:sqs", "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:one"}
+        common |= {"awsRegion": REGION, "md5OfBody": ""}
         answer = self.invoke({"Records": [common | record for record in records]})
         return [one["itemIdentifier"] for one in answer["batchItemFailures"]]
 
@@ -122,7 +123,7 @@ class Presign(Function):
             "isBase64Encoded": False,
             "body": json.dumps(body) if body is not None else None,
             "requestContext": {
-                "accountId": "123456789012",
+                "accountId": ACCOUNT,
                 "apiId": "api",
                 "authorizer": {"jwt": {"claims": claims, "scopes": None}},
                 "domainName": "api.example",

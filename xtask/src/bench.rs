@@ -4,12 +4,10 @@
 use std::path::Path;
 
 use crate::python::python_with;
-use crate::{cargo, command};
-
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+use crate::{cargo, command, to_root};
 
 pub fn bench(features: &[&str], args: &[String]) -> Result<(), String> {
-    std::env::set_current_dir(ROOT).map_err(|error| format!("{ROOT}: {error}"))?;
+    to_root()?;
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["presign"] => presign(),
         ["worker"] => worker(features),

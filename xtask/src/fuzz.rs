@@ -5,10 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::{command, tools};
+use crate::{command, to_root, tools};
 
 /// Every path here is below it.
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// As `cargo install` takes it.
 const CARGO_FUZZ: [&str; 5] = ["install", "cargo-fuzz", "--locked", "--version", "0.13.2"];
 const DEFAULT_SECONDS: u32 = 20;
@@ -69,7 +68,7 @@ struct Wanted {
 
 pub fn fuzz(args: &[String]) -> Result<(), String> {
     let wanted = Wanted::parse(args)?;
-    std::env::set_current_dir(ROOT).map_err(|error| format!("{ROOT}: {error}"))?;
+    to_root()?;
     if !tools::answers("cargo-fuzz", "--version") {
         println!("cargo-fuzz is missing: without it, the fuzzers cannot be built.");
         command("cargo", &CARGO_FUZZ, &[])?;
@@ -202,6 +201,7 @@ fn binary(name: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ROOT;
 
     fn root() -> &'static Path {
         Path::new(ROOT)

@@ -7,9 +7,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::python::python_with;
-use crate::{cargo, command, no_more, target_dir, tools};
+use crate::{cargo, command, no_more, target_dir, to_root, tools};
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const CLIENTS: &str = "tests/interop";
 /// The stack takes four ports from one of these on.
 const FIRST_PORT: u16 = 18_787;
@@ -17,7 +16,7 @@ const START_TRIES: u32 = 100;
 
 pub fn interop(features: &[&str], args: &[String]) -> Result<(), String> {
     no_more("interop", args)?;
-    std::env::set_current_dir(ROOT).map_err(|error| format!("{ROOT}: {error}"))?;
+    to_root()?;
     let python = python_with("interop", &format!("{CLIENTS}/requirements.txt"))?;
     command("npm", &["ci", "--prefix", CLIENTS, "--no-audit", "--no-fund"], &[])?;
     cargo(&[&["build", "--package", "darkroom"], features], &[])?;

@@ -93,6 +93,13 @@ fn test(features: &[&str], args: &[String]) -> Result<(), String> {
     cargo(&[runner, &["--workspace"], features], args)
 }
 
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// What paths are relative to from then on.
+fn to_root() -> Result<(), String> {
+    std::env::set_current_dir(ROOT).map_err(|error| format!("{ROOT}: {error}"))
+}
+
 fn no_more(task: &str, args: &[String]) -> Result<(), String> {
     args.first().map_or(Ok(()), |arg| Err(format!("`{task}` takes no `{arg}`\n\n{USAGE}")))
 }

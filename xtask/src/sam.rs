@@ -4,9 +4,8 @@
 use std::path::Path;
 
 use crate::python::python_with;
-use crate::{command, no_more};
+use crate::{ROOT, command, no_more, to_root};
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const TESTS: &str = "tests/deploy";
 const TEMPLATES: [&str; 3] = ["template.yaml", "deploy/function-url.yaml", "deploy/rest-api.yaml"];
 /// Beside the build, so that it does not disturb what somebody is about to deploy.
@@ -16,7 +15,7 @@ const ENV: [(&str, &str); 2] = [("AWS_DEFAULT_REGION", "eu-central-1"), ("SAM_CL
 
 pub fn sam(args: &[String]) -> Result<(), String> {
     no_more("sam", args)?;
-    std::env::set_current_dir(ROOT).map_err(|error| format!("{ROOT}: {error}"))?;
+    to_root()?;
     // Apart: they agree on few versions of what they share.
     let sam = Venv::with("sam")?;
     let checkov = Venv::with("checkov")?;

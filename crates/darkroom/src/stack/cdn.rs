@@ -10,16 +10,13 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, Method, Response, StatusCode};
 use axum::response::IntoResponse;
-use contract::{ManifestKey, Recipe, RenditionKey};
+use contract::{Format, ManifestKey, Recipe, RenditionKey};
 use percent_encoding::percent_decode_str;
 use tower_http::cors::{Any, CorsLayer};
 
 use super::cdn_function::{CdnFunction, FunctionError};
 use crate::local::Objects;
 use crate::local::objects::Object;
-
-/// Paths that end so go by the function, as the distribution's cache behaviours in template.yaml have it.
-const FILES: [&str; 5] = [".avif", ".webp", ".jpg", ".png", "/manifest.json"];
 
 #[derive(Clone)]
 struct Cdn {
@@ -37,7 +34,7 @@ async fn serve(State(cdn): State<Cdn>, request: Request) -> Response<Body> {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
     let path = request.uri().path();
-    if FILES.iter().any(|end| path.ends_with(end)) {
+    if names_a_file(path) {
         return serve_file(&cdn.objects, path, request.headers()).await;
     }
     match through_function(&cdn, path, request.headers()).await {
@@ -47,6 +44,12 @@ async fn serve(State(cdn): State<Cdn>, request: Request) -> Response<Body> {
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
     }
+}
+
+/// Such a path goes by the function, as the distribution's cache behaviours in template.yaml have it.
+fn names_a_file(path: &str) -> bool {
+    let extension = path.rsplit_once('.').map(|(_, extension)| extension);
+    extension.and_then(Format::from_extension).is_some() || path.ends_with("/manifest.json")
 }
 
 async fn through_function(

@@ -29,14 +29,13 @@ impl CdnFunction {
 
     /// The path to look for in place of `path`.
     pub fn on_request(&self, path: &str, headers: &HeaderMap) -> Result<String, FunctionError> {
-        let request = json!({"method": "GET", "uri": path, "headers": to_event(headers), "querystring": {}, "cookies": {}});
-        let made = self.call("viewer-request", json!({"request": request}))?;
+        let made = self.call("viewer-request", json!({"request": request(path, headers)}))?;
         made["uri"].as_str().map(str::to_owned).ok_or_else(|| FunctionError("no `uri` came back".to_owned()))
     }
 
     /// What an answer's headers become.
     pub fn on_response(&self, path: &str, headers: &HeaderMap) -> Result<HeaderMap, FunctionError> {
-        let request = json!({"method": "GET", "uri": path, "headers": {}, "querystring": {}, "cookies": {}});
+        let request = request(path, &HeaderMap::new());
         let response = json!({"statusCode": 200, "headers": to_event(headers), "cookies": {}});
         let made = self.call("viewer-response", json!({"request": request, "response": response}))?;
         from_event(&made["headers"]).ok_or_else(|| FunctionError("no headers came back".to_owned()))
@@ -78,6 +77,10 @@ fn formats(recipe: &Recipe) -> String {
         spec.formats.as_deref().map(|formats| format!(" {}={}", spec.name, list(formats)))
     });
     std::iter::once(list(&recipe.formats)).chain(own).collect()
+}
+
+fn request(path: &str, headers: &HeaderMap) -> serde_json::Value {
+    json!({"method": "GET", "uri": path, "headers": to_event(headers), "querystring": {}, "cookies": {}})
 }
 
 /// Of several lines of one name `value` is the first, and `multiValue` has all.
