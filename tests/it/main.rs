@@ -7,6 +7,7 @@ mod fixtures;
 mod fuzzed;
 mod messages;
 mod operate;
+mod page;
 mod protocol;
 mod readme;
 mod retries;

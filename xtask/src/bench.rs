@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::python::python_with;
-use crate::{cargo, command, to_root};
+use crate::{cargo, command, npm, to_root};
 
 pub fn bench(features: &[&str], args: &[String]) -> Result<(), String> {
     to_root()?;
@@ -55,7 +55,7 @@ fn imaging(features: &[&str], args: &[String]) -> Result<(), String> {
     for package in &packages[..if needs_worker(&args) { 2 } else { 1 }] {
         cargo(&[&["build", "--release", "--package", package, "--features", "avif"]], &[])?;
     }
-    command("npm", &["ci", "--prefix", PEERS, "--no-audit", "--no-fund"], &[])?;
+    npm::install(PEERS)?;
     let python = python_with("bench-imaging", &format!("{PEERS}/requirements.txt"))?;
     let oximg = oximg(&in_target("oximg")?);
     let mut all = vec![

@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::python::python_with;
-use crate::{cargo, command, no_more, target_dir, to_root, tools};
+use crate::{cargo, command, no_more, npm, target_dir, to_root, tools};
 
 const CLIENTS: &str = "tests/interop";
 /// The stack takes four ports from one of these on.
@@ -18,7 +18,7 @@ pub fn interop(features: &[&str], args: &[String]) -> Result<(), String> {
     no_more("interop", args)?;
     to_root()?;
     let python = python_with("interop", &format!("{CLIENTS}/requirements.txt"))?;
-    command("npm", &["ci", "--prefix", CLIENTS, "--no-audit", "--no-fund"], &[])?;
+    npm::install(CLIENTS)?;
     cargo(&[&["build", "--package", "darkroom"], features], &[])?;
     // Apart, as cargo-lambda builds it again: together, both would be built with other features.
     let worker_features = if features.is_empty() { "" } else { "--features avif" };

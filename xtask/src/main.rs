@@ -5,10 +5,12 @@
 mod bench;
 mod fuzz;
 mod interop;
+mod npm;
 mod python;
 mod sam;
 mod simulate;
 mod tools;
+mod web;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -31,6 +33,8 @@ cargo xtask bench presign|worker       the presign function beside one in Python
                                         poller beside `darkroom process`
 cargo xtask interop [--no-install]      clients that others wrote (boto3, requests, fetch, Uppy, a browser, a checker
                                         of the OpenAPI document) against the running stack
+cargo xtask web [--no-install]          the front end: its types and logic, then all of it in a browser against the running
+                                        stack
 cargo xtask sam [--no-install]          what is deployed, without an account: the templates linted, the functions built by
                                         SAM, both applied to an emulator of AWS
 
@@ -52,6 +56,7 @@ fn run(args: Vec<String>) -> Result<(), String> {
         "fuzz" => Purpose::Fuzz,
         "interop" => Purpose::Interop,
         "sam" => Purpose::Sam,
+        "web" => Purpose::Web,
         "bench" if bench::is_of_imaging(flags) => Purpose::BenchImaging,
         "bench" => Purpose::Bench,
         _ => Purpose::Build,
@@ -65,6 +70,7 @@ fn run(args: Vec<String>) -> Result<(), String> {
         "simulate" => |_, args| simulate::simulate(args),
         "bench" => bench::bench,
         "sam" => |_, args| sam::sam(args),
+        "web" => web::web,
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             return Ok(());

@@ -119,6 +119,7 @@ pub enum Purpose {
     Fuzz,
     Interop,
     Sam,
+    Web,
     Bench,
     BenchImaging,
 }
@@ -130,6 +131,7 @@ impl Purpose {
             Self::Fuzz => vec![&FUZZ_TOOL],
             Self::Interop => CLIENT_TOOLS.iter().collect(),
             Self::Sam => CLIENT_TOOLS[..2].iter().collect(),
+            Self::Web => CLIENT_TOOLS[1..].iter().collect(),
             Self::Bench => vec![&CLIENT_TOOLS[0]],
             Self::BenchImaging => CLIENT_TOOLS[..3].iter().chain([&VIPS_TOOL]).collect(),
         }

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use contract::Recipe;
@@ -28,6 +29,9 @@ pub struct Args {
     /// Recipe to use in place of the built-in one, TOML or JSON
     #[arg(long, value_name = "FILE")]
     recipe: Option<String>,
+    /// Seconds for which an upload URL is valid; few, to see what a page does when one has expired
+    #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    url_expiry: u64,
     /// Leave the queue alone, for a worker of your own: `darkroom-worker` with QUEUE_URL
     #[arg(long)]
     no_worker: bool,
@@ -46,7 +50,8 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let recipe = recipe(args.recipe.as_deref())?;
     let dir = (!args.memory).then_some(args.dir);
     let (port, run_worker) = (args.port, !args.no_worker);
-    let options = Options { dir: dir.clone(), port, recipe, run_worker, ..Options::default() };
+    let url_expiry = Duration::from_secs(args.url_expiry);
+    let options = Options { dir: dir.clone(), port, recipe, run_worker, url_expiry, ..Options::default() };
     let mut stop = stop_signal()?;
     let stack = Stack::start(options).await?;
     greet(&stack, dir);

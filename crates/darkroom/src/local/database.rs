@@ -11,7 +11,7 @@ use redb::backends::InMemoryBackend;
 use redb::{
     DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
 
 use super::{Clock, Error};
@@ -25,6 +25,8 @@ pub(super) struct Database {
     pub(super) clock: Clock,
     /// Told whenever a message may have become visible.
     pub(super) wake: Arc<Notify>,
+    /// Touched after every change.
+    changes: watch::Sender<()>,
 }
 
 /// One write transaction, and what is to happen once it is committed.
@@ -43,7 +45,12 @@ impl Database {
             None => redb::Builder::new().create_with_backend(InMemoryBackend::new())?,
             Some(dir) => open_file(dir)?,
         };
-        Ok(Self { redb, clock, wake: Arc::new(Notify::new()) })
+        Ok(Self { redb, clock, wake: Arc::new(Notify::new()), changes: watch::Sender::default() })
+    }
+
+    /// Is told of every change, once it can be read. Several in a row may be told of once.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// Reads a consistent state, on a thread that may block.
@@ -81,6 +88,7 @@ impl Database {
         let done = work(&change)?;
         change.tx.commit()?;
         change.after_commit.into_inner().into_iter().for_each(|step| step());
+        self.changes.send_replace(());
         Ok(done)
     }
 }

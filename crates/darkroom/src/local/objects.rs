@@ -15,6 +15,7 @@ use futures::{Stream, TryStreamExt};
 use md5::{Digest, Md5};
 use redb::{ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
+use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 use super::blobs::{Blobs, Body, Writer};
@@ -26,6 +27,8 @@ pub use super::event::Cause;
 
 /// Key -> [`Record`] as JSON. Ordered by the key's bytes, as S3 lists.
 const OBJECTS: TableDefinition<&str, &[u8]> = TableDefinition::new("objects");
+/// How many writes may go by before a slow listener misses one.
+const WRITES_KEPT: usize = 4096;
 const SEQUENCER: &str = "sequencer";
 
 /// What S3 calls bytes whose type nobody told.
@@ -37,6 +40,7 @@ pub struct Objects {
     database: Arc<Database>,
     blobs: Arc<Blobs>,
     announcer: Arc<Announcer>,
+    writes: broadcast::Sender<String>,
 }
 
 /// The headers that an object is served with, as its writer gave them.
@@ -219,11 +223,21 @@ impl Objects {
             Ok(referred)
         })?;
         blobs.sweep(&referred)?;
-        Ok(Self { database, blobs, announcer })
+        Ok(Self { database, blobs, announcer, writes: broadcast::Sender::new(WRITES_KEPT) })
     }
 
     pub fn bucket(&self) -> &str {
         &self.announcer.bucket
+    }
+
+    /// Is told of every change to what is stored or queued, once it can be read; of several in a row perhaps once.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.database.changes()
+    }
+
+    /// The key of every object from now on, once it is stored.
+    pub fn writes(&self) -> broadcast::Receiver<String> {
+        self.writes.subscribe()
     }
 
     /// Stores bytes that are at hand.
@@ -256,6 +270,8 @@ impl Objects {
             change.tx.open_table(OBJECTS)?.insert(&*key, &*serde_json::to_vec(&new)?)?;
             this.discard(change, old);
             this.announce(change, &key, cause, Some(&new.meta))?;
+            // Without a listener nobody is told.
+            change.after_commit(move || drop(this.writes.send(key)));
             Ok(new.meta)
         };
         self.database.write(commit).await

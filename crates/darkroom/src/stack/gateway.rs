@@ -7,7 +7,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
 use axum::http::Uri;
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HOST, RETRY_AFTER};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, RETRY_AFTER,
+};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::middleware::Next;
@@ -20,7 +22,6 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
-use crate::stack::page;
 use crate::stack::tokens::Tokens;
 
 /// API Gateway's own limit on a request.
@@ -32,17 +33,19 @@ struct Gateway {
     tokens: Arc<Tokens>,
 }
 
-pub fn router(presign: Presign, tokens: Arc<Tokens>, site: &page::Config) -> Router {
+/// `dev`: what this port serves beside the API, to this machine alone.
+pub fn router(presign: Presign, tokens: Arc<Tokens>, dev: Router) -> Router {
     let gateway = Arc::new(Gateway { presign, tokens });
     // Front ends under development on this machine, whatever their port; no other site may ask here.
     let ours = AllowOrigin::predicate(|origin, _| origin.to_str().is_ok_and(is_on_this_machine));
-    let cors = CorsLayer::new().allow_origin(ours).allow_methods(Any).allow_headers(Any);
-    let cors = cors.expose_headers([ETAG, RETRY_AFTER]);
+    let cors = CorsLayer::new().allow_origin(ours).allow_methods(Any).expose_headers([ETAG, RETRY_AFTER]);
+    // Not `*`: to browsers that never means `Authorization`. <https://fetch.spec.whatwg.org/#cors-non-wildcard-request-header-name>
+    let cors = cors.allow_headers([AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH]);
     Router::new()
         .route("/dev/token", get(token))
         .fallback(call)
         .with_state(gateway)
-        .merge(page::router(site))
+        .merge(dev)
         .layer(cors)
         .layer(axum::middleware::from_fn(only_by_our_names))
 }

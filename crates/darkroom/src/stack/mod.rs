@@ -8,6 +8,7 @@ mod cdn;
 mod cdn_function;
 mod event_source;
 mod gateway;
+mod live;
 mod page;
 
 use std::io;
@@ -28,6 +29,7 @@ use worker::{Clients, Worker};
 use crate::local::queue::Role;
 use crate::local::{self, Local, s3, sqs};
 use event_source::EventSource;
+use live::Live;
 use tokens::{Secrets, Tokens};
 
 pub const BUCKET: &str = "darkroom";
@@ -126,7 +128,10 @@ impl Stack {
         };
         let credentials =
             s3::Credentials { access_key: ACCESS_KEY.to_owned(), secret_key: SECRET_KEY.to_owned() };
-        servers.serve(api, gateway::router(presign, tokens.clone(), &site));
+        let live = Live::new(local.clone());
+        let dev = live::router(live.counts(), servers.stop.subscribe()).merge(page::router(&site));
+        servers.serve(api, gateway::router(presign, tokens.clone(), dev));
+        servers.tasks.spawn(live.run(servers.stop.subscribe()));
         servers.serve(s3, s3::router(local.objects.clone(), &credentials));
         servers.serve(cdn, cdn::router(local.objects.clone(), &options.recipe));
         let queues = sqs::Options {

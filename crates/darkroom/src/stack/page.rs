@@ -1,10 +1,13 @@
-//! The page at `/` and what it needs to know about this stack. Files are part of the binary; no
-//! request leaves this machine.
+//! The page at `/`, the modules of `web/` that it is made of, and what they need to know about this stack. Files are
+//! part of the binary; no request leaves this machine.
+
+use std::borrow::Cow;
 
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::routing::{MethodRouter, get};
 use serde::Serialize;
+use tower_http::compression::CompressionLayer;
 
 /// What the page asks for first, at `/dev/config.json`.
 #[derive(Serialize)]
@@ -17,24 +20,40 @@ pub struct Config {
     pub accepted: [&'static str; contract::MediaType::ALL.len()],
 }
 
-const HTML: &str = "text/html; charset=utf-8";
-const CSS: &str = "text/css; charset=utf-8";
-const JS: &str = "text/javascript; charset=utf-8";
+/// A file of `web/`.
+#[derive(Clone, Copy)]
+struct File {
+    /// Below `web/`, and of the URL.
+    path: &'static str,
+    text: &'static str,
+}
 
-/// Path, content type, text.
-const FILES: [(&str, &str, &str); 12] = [
-    ("/", HTML, include_str!("../../page/index.html")),
-    ("/style.css", CSS, include_str!("../../page/style.css")),
-    ("/app.js", JS, include_str!("../../page/app.js")),
-    ("/api.js", JS, include_str!("../../page/api.js")),
-    ("/detail.js", JS, include_str!("../../page/detail.js")),
-    ("/dom.js", JS, include_str!("../../page/dom.js")),
-    ("/intake.js", JS, include_str!("../../page/intake.js")),
-    ("/picture.js", JS, include_str!("../../page/picture.js")),
-    ("/thumbhash.js", JS, include_str!("../../page/thumbhash.js")),
-    ("/tile.js", JS, include_str!("../../page/tile.js")),
-    ("/upload.js", JS, include_str!("../../page/upload.js")),
-    ("/words.js", JS, include_str!("../../page/words.js")),
+macro_rules! files {
+    ($($path:literal),* $(,)?) => {
+        [$(File { path: $path, text: include_str!(concat!("../../../../web/", $path)) }),*]
+    };
+}
+
+const INDEX: &str = "page/index.html";
+const FILES: [File; 18] = files![
+    "page/index.html",
+    "page/style.css",
+    "page/announcer.js",
+    "page/api.js",
+    "page/app.js",
+    "page/compare.js",
+    "page/detail.js",
+    "page/dom.js",
+    "page/intake.js",
+    "page/live.js",
+    "page/previews.js",
+    "page/sets.js",
+    "page/spark.js",
+    "page/tile.js",
+    "page/words.js",
+    "picture.js",
+    "thumbhash.js",
+    "upload.js",
 ];
 
 pub fn router(config: &Config) -> Router {
@@ -45,18 +64,43 @@ pub fn router(config: &Config) -> Router {
     );
     // Plain strings and numbers: there is nothing here that JSON cannot say.
     let config = serde_json::to_string(config).unwrap_or_default();
-    let router = Router::new().route("/dev/config.json", file("application/json", config, &policy));
-    FILES.into_iter().fold(router, |router, (path, content_type, text)| {
-        router.route(path, file(content_type, text.to_owned(), &policy))
-    })
+    let config = serve("application/json", &policy, move || config.clone().into());
+    let router = Router::new().route("/dev/config.json", config);
+    let router = FILES.into_iter().fold(router, |router, file| {
+        let path = if file.path == INDEX { "/".to_owned() } else { format!("/{}", file.path) };
+        router.route(&path, serve(file.content_type(), &policy, move || file.text()))
+    });
+    router.layer(CompressionLayer::new())
 }
 
-fn file(content_type: &'static str, text: String, policy: &str) -> MethodRouter {
+impl File {
+    fn content_type(self) -> &'static str {
+        match self.path.rsplit_once('.') {
+            Some((_, "html")) => "text/html; charset=utf-8",
+            Some((_, "css")) => "text/css; charset=utf-8",
+            _ => "text/javascript; charset=utf-8",
+        }
+    }
+
+    /// While the page is being worked on, what is on the disk counts, and nothing needs to be built anew.
+    fn text(self) -> Cow<'static, str> {
+        let file =
+            || std::fs::read_to_string(format!("{}/../../web/{}", env!("CARGO_MANIFEST_DIR"), self.path));
+        let worked_on = cfg!(debug_assertions).then(file);
+        worked_on.and_then(Result::ok).map_or(Cow::Borrowed(self.text), Cow::Owned)
+    }
+}
+
+fn serve(
+    content_type: &'static str,
+    policy: &str,
+    text: impl Fn() -> Cow<'static, str> + Clone + Send + Sync + 'static,
+) -> MethodRouter {
     let headers = [
         (CONTENT_TYPE, content_type.to_owned()),
         (CACHE_CONTROL, "no-cache".to_owned()),
         (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
         (CONTENT_SECURITY_POLICY, policy.to_owned()),
     ];
-    get(async move || (headers.clone(), text.clone()))
+    get(async move || (headers.clone(), text()))
 }
