@@ -338,7 +338,8 @@ function refuseAtSight({ size, type }, { maxBytes, contentTypes }) {
     throw new UploadError("payload_too_large", message, { field: "contentLength", limit: maxBytes });
   }
   if (type && contentTypes && !contentTypes.includes(type)) {
-    const message = `This type of file is not accepted; accepted are ${contentTypes.join(", ")}.`;
+    const names = contentTypes.map((known) => known.replace(/^image\//, "").toUpperCase());
+    const message = `This type of file is not accepted; accepted are ${names.join(", ")}.`;
     throw new UploadError("unsupported_type", message, { field: "contentType" });
   }
 }

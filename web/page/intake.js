@@ -11,12 +11,15 @@ export function listenForFiles(onFiles, onFolder) {
 
 function listenForPicks(onFiles) {
   const input = byId("files");
-  input.addEventListener("change", () => {
+  const take = () => {
     const files = [...input.files];
     // Emptied, so that picking the same file again is a change again.
     input.value = "";
     if (files.length > 0) onFiles(files);
-  });
+  };
+  input.addEventListener("change", take);
+  // Whoever was faster than this script.
+  take();
 }
 
 function listenForDrops(onFiles, onFolder) {

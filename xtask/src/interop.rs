@@ -2,12 +2,13 @@
 //! is in `tests/interop`; where they are installed is beside the build.
 
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::Duration;
 
 use crate::python::python_with;
-use crate::{cargo, command, no_more, npm, target_dir, to_root, tools};
+use crate::{build_darkroom, built, cargo, command, no_more, npm, to_root, tools};
 
 const CLIENTS: &str = "tests/interop";
 /// The stack takes four ports from one of these on.
@@ -19,15 +20,13 @@ pub fn interop(features: &[&str], args: &[String]) -> Result<(), String> {
     to_root()?;
     let python = python_with("interop", &format!("{CLIENTS}/requirements.txt"))?;
     npm::install(CLIENTS)?;
-    cargo(&[&["build", "--package", "darkroom"], features], &[])?;
+    let darkroom = build_darkroom(features)?;
     // Apart, as cargo-lambda builds it again: together, both would be built with other features.
     let worker_features = if features.is_empty() { "" } else { "--features avif" };
     let words: Vec<&str> = worker_features.split_whitespace().collect();
     cargo(&[&["build", "--package", "darkroom-worker"], &words], &[])?;
-    let built = std::env::current_dir().map(|root| root.join(target_dir()).join("debug"));
-    let built = built.map_err(|error| error.to_string())?;
-    let (darkroom, worker) = (built.join("darkroom"), built.join("darkroom-worker"));
-    let stack = Stack::start()?;
+    let worker = built("darkroom-worker")?;
+    let stack = Stack::start(&darkroom)?;
     let chromium = tools::chromium().ok_or("there is no Chromium")?;
     let chromium = chromium.to_string_lossy();
     let env = [
@@ -49,10 +48,9 @@ struct Stack {
 }
 
 impl Stack {
-    fn start() -> Result<Self, String> {
+    fn start(program: &Path) -> Result<Self, String> {
         let port = free_port().ok_or("there are no four free ports in a row")?;
-        let program = target_dir().join("debug/darkroom");
-        let mut dev = Command::new(&program);
+        let mut dev = Command::new(program);
         dev.args(["dev", "--memory", "--port", &port.to_string()]).env("RUST_LOG", "warn");
         let process = dev.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
         let stack = Self { process, url: format!("http://127.0.0.1:{port}") };

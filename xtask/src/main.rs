@@ -38,7 +38,8 @@ cargo xtask web [--no-install]          the front end: its types and logic, then
 cargo xtask sam [--no-install]          what is deployed, without an account: the templates linted, the functions built by
                                         SAM, both applied to an emulator of AWS
 
---no-install  only say which system tools are missing; install nothing";
+--no-install  only say which system tools are missing; install nothing
+DARKROOM=FILE in the environment: what interop and web try in place of a build of their own";
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {
@@ -164,6 +165,23 @@ fn walls() -> Result<(), String> {
 fn cargo(parts: &[&[&str]], more: &[String]) -> Result<(), String> {
     let all: Vec<&str> = parts.concat().into_iter().chain(more.iter().map(String::as_str)).collect();
     command("cargo", &all, &[])
+}
+
+/// The command, built; or the one that `DARKROOM` names, where what is under test is built already.
+fn build_darkroom(features: &[&str]) -> Result<PathBuf, String> {
+    match std::env::var_os("DARKROOM") {
+        Some(path) => std::path::absolute(&path).map_err(|error| format!("DARKROOM: {error}")),
+        None => {
+            cargo(&[&["build", "--package", "darkroom"], features], &[])?;
+            built("darkroom")
+        }
+    }
+}
+
+/// Where cargo has put a program that is built for use here.
+fn built(program: &str) -> Result<PathBuf, String> {
+    let path = target_dir().join("debug").join(program);
+    std::path::absolute(&path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Where cargo puts what it builds.

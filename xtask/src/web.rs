@@ -1,7 +1,7 @@
 //! `cargo xtask web`: the front end. Types and logic first, then everything in a real browser against the running stack,
 //! which the tests start themselves.
 
-use crate::{cargo, command, no_more, npm, target_dir, to_root, tools};
+use crate::{build_darkroom, command, no_more, npm, to_root, tools};
 
 const MODULES: &str = "web";
 const BROWSER: &str = "tests/browser";
@@ -12,9 +12,7 @@ pub fn web(features: &[&str], args: &[String]) -> Result<(), String> {
     npm::install(MODULES)?;
     command("npm", &["test", "--prefix", MODULES], &[])?;
     npm::install(BROWSER)?;
-    cargo(&[&["build", "--package", "darkroom"], features], &[])?;
-    let darkroom = std::path::absolute(target_dir().join("debug/darkroom"));
-    let darkroom = darkroom.map_err(|error| error.to_string())?;
+    let darkroom = build_darkroom(features)?;
     let chromium = tools::chromium().ok_or("there is no Chromium")?;
     let env = [("DARKROOM", &*darkroom.to_string_lossy()), ("CHROMIUM", &*chromium.to_string_lossy())];
     command("npm", &["test", "--prefix", BROWSER], &env)

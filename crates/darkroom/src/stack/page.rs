@@ -35,12 +35,13 @@ macro_rules! files {
 }
 
 const INDEX: &str = "page/index.html";
-const FILES: [File; 18] = files![
+const FILES: [File; 19] = files![
     "page/index.html",
     "page/style.css",
     "page/announcer.js",
     "page/api.js",
     "page/app.js",
+    "page/boot.js",
     "page/compare.js",
     "page/detail.js",
     "page/dom.js",

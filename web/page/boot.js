@@ -1,0 +1,3 @@
+// Owns the order of the start: the page is painted first, then what brings it to life is loaded.
+
+requestAnimationFrame(() => setTimeout(() => import("./app.js")));
