@@ -206,7 +206,7 @@ function isUsable(one) {
  * @param {PictureManifest["source"]} source
  */
 function ofOneShape(shown, source) {
-  const whole = shown.filter((one) => hasShape(one, source));
+  const whole = shown.filter((one) => hasShape(one, source ?? {}));
   if (whole.length > 0) return whole;
   const largest = distinctWidths(shown).at(-1);
   return shown.filter((one) => hasShape(one, largest));

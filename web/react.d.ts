@@ -6,7 +6,7 @@ export type ImageUpload = {
      * ends one that is running; null where there is no
      * manifest, and then `error` says why. It never rejects.
      */
-    upload: (file: File | Blob) => Promise<Manifest | null>;
+    upload: (file: File | Blob | null | undefined) => Promise<Manifest | null>;
     phase: Phase | "idle";
     /**
      * of the sending, 0 to 1

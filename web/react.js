@@ -12,7 +12,7 @@ import { resume, upload as send } from "./upload.js";
  * @import { Manifest, Options, PendingUpload, Phase, UploadError, UploadState } from "./upload.js"
  *
  * @typedef {object} ImageUpload
- * @property {(file: File | Blob) => Promise<Manifest | null>} upload ends one that is running; null where there is no
+ * @property {(file: File | Blob | null | undefined) => Promise<Manifest | null>} upload ends one that is running; null where there is no
  *   manifest, and then `error` says why. It never rejects.
  * @property {Phase | "idle"} phase
  * @property {number} progress of the sending, 0 to 1
@@ -52,8 +52,11 @@ export function useImageUpload(options) {
     running.current?.abort();
     const controller = new AbortController();
     running.current = controller;
+    const { signal } = controller;
     const theirs = latest.current.signal;
-    const signal = theirs ? AbortSignal.any([theirs, controller.signal]) : controller.signal;
+    const follow = () => controller.abort(theirs?.reason);
+    if (theirs?.aborted) follow();
+    theirs?.addEventListener("abort", follow);
     // Nothing is told of an upload that was aborted, so what comes here is of the newest.
     const onProgress = (/** @type {UploadState} */ next) => {
       setState(next);
@@ -66,10 +69,14 @@ export function useImageUpload(options) {
       // What went wrong was told as a state; being aborted is none, and another upload may have taken over.
       if (signal.aborted && running.current === controller) setState(IDLE);
       return null;
+    } finally {
+      theirs?.removeEventListener("abort", follow);
     }
   }, []);
 
-  const upload = useCallback((/** @type {File | Blob} */ file) => {
+  const upload = useCallback(async (/** @type {File | Blob | null | undefined} */ file) => {
+    // A file picker that was left without a choice.
+    if (!file) return null;
     last.current = { file };
     return begin((options) => send(file, options));
   }, []);

@@ -14,10 +14,6 @@ export type UploadState = {
      */
     key?: string;
     /**
-     * where to ask what became of it, from `uploading` on
-     */
-    statusUrl?: string;
-    /**
      * with `ready`
      */
     manifest?: Manifest;
@@ -37,7 +33,7 @@ export type Options = {
     token?: Token;
     onProgress?: (state: UploadState) => void;
     /**
-     * ends the upload; the promise is rejected with the signal's reason
+     * ends it, by rejecting with its reason. What has arrived by then stays
      */
     signal?: AbortSignal;
     /**
@@ -45,7 +41,7 @@ export type Options = {
      */
     articleId?: string;
     /**
-     * what the server accepts, where the page knows it; else the server is asked before bytes are sent
+     * what the server accepts, where the page knows it; else the server says so before bytes are sent
      */
     limits?: Limits;
     /**
@@ -87,7 +83,6 @@ export type Grant = {
 };
 export type PendingUpload = {
     key: string;
-    statusUrl: string;
     /**
      * of the file
      */
@@ -204,7 +199,7 @@ export declare function upload(file: File | Blob, options: Options): Promise<Man
  */
 export declare function resume(pending: PendingUpload, options: Options): Promise<Manifest>;
 /**
- * What was being processed when this page went away, the oldest first.
+ * What was being processed when this page went away and nobody on it waits for yet, the oldest first.
  *
  * @param {{api: string, storage?: Storage | null}} options
  * @returns {PendingUpload[]}
@@ -227,13 +222,13 @@ export declare function sign(file: File | Blob, options: Options & {
 /**
  * Asks what became of an upload, as often as the server would have it, until it is known.
  *
- * @param {{statusUrl: string}} grant
+ * @param {{key: string}} grant
  * @param {Options} options
  * @returns {Promise<Manifest>}
  * @throws {UploadError}
  */
-export declare function waitForManifest({ statusUrl }: {
-    statusUrl: string;
+export declare function waitForManifest({ key }: {
+    key: string;
 }, options: Options): Promise<Manifest>;
 export type Report = (change: Partial<UploadState>) => void;
 export type Line = {

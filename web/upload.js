@@ -10,7 +10,6 @@
  * @property {number} loaded bytes that were sent
  * @property {number} total bytes to send
  * @property {string} [key] the source's key, from `uploading` on
- * @property {string} [statusUrl] where to ask what became of it, from `uploading` on
  * @property {Manifest} [manifest] with `ready`
  * @property {UploadError} [error] with `rejected` and `failed`
  *
@@ -18,9 +17,9 @@
  * @property {string} api where the API is, `https://...`, with its stage if it has one
  * @property {Token} [token] who uploads; a function is asked again, with `refresh`, after a 401
  * @property {(state: UploadState) => void} [onProgress]
- * @property {AbortSignal} [signal] ends the upload; the promise is rejected with the signal's reason
+ * @property {AbortSignal} [signal] ends it, by rejecting with its reason. What has arrived by then stays
  * @property {string} [articleId] groups uploads in keys
- * @property {Limits} [limits] what the server accepts, where the page knows it; else the server is asked before bytes are sent
+ * @property {Limits} [limits] what the server accepts, where the page knows it; else the server says so before bytes are sent
  * @property {number} [concurrency] how many files are sent at once on this page: 4
  * @property {Storage | null} [storage] where uploads are kept in mind while they are processed: `sessionStorage`
  *
@@ -41,7 +40,6 @@
  *
  * @typedef {object} PendingUpload an upload that is stored and was being processed
  * @property {string} key
- * @property {string} statusUrl
  * @property {string} name of the file
  * @property {number} size bytes
  * @property {string} type
@@ -79,6 +77,8 @@ const LONGEST_PAUSE_MS = 60_000;
 const ANSWER_WITHIN_MS = 30_000;
 /** Without a byte on its way for so long, the connection is taken for dead. */
 const STALLED_AFTER_MS = 60_000;
+/** When all have left the browser, something on the way may still hold them: so slowly they may arrive. */
+const SLOWEST_BYTES_PER_MS = 10;
 const POLL_MS = 1000;
 const GIVE_UP_AFTER_MS = 15 * 60_000;
 /** Before a larger file is hashed, the server is asked whether it would take it. */
@@ -118,7 +118,7 @@ export class UploadError extends Error {
     /** @internal */
     this.retryAfterMs = more.retryAfterMs;
     /** Whether the same request may fare better a moment later. @internal */
-    this.mayPass = more.mayPass ?? (this.status === 0 || this.status === 429 || this.status >= 500);
+    this.mayPass = more.mayPass ?? (code === "network" || [408, 429].includes(this.status) || this.status >= 500);
   }
 }
 
@@ -130,16 +130,19 @@ export class UploadError extends Error {
  * @returns {Promise<Manifest>}
  * @throws {UploadError} after the state that tells of it
  */
-export function upload(file, options) {
+export async function upload(file, options) {
+  if (!(file instanceof Blob)) throw new TypeError("upload() takes a File or a Blob.");
   const report = reporter(file.size, options);
   return told(report, options, async () => {
-    const limit = options.concurrency ?? SENT_AT_ONCE;
     report({ phase: "preparing" });
+    // Before it waits for its turn: what is to be refused anyway is refused at once.
+    if (!isHeic(file)) refuseAtSight(file, limitsOf(options));
+    const limit = options.concurrency && options.concurrency > 0 ? options.concurrency : SENT_AT_ONCE;
     // Only sending takes a turn: what is being processed does not hold up the next file.
-    const grant = await inTurn(sending, limit, options.signal, () => signAndSend(file, options, report));
-    const { key, statusUrl } = grant;
+    const { key } = await inTurn(sending, limit, options.signal, () => signAndSend(file, options, report));
     const { name = "", size, type } = /** @type {File} */ (file);
-    return settled({ key, statusUrl, name, size, type, startedAt: Date.now() }, options, report);
+    const pending = { key, name, size, type, startedAt: Date.now() };
+    return settled(pending, options, report, () => unsettled.delete(file));
   });
 }
 
@@ -151,19 +154,19 @@ export function upload(file, options) {
  * @returns {Promise<Manifest>}
  * @throws {UploadError}
  */
-export function resume(pending, options) {
+export async function resume(pending, options) {
   const report = reporter(pending.size, options);
   return told(report, options, () => settled(pending, options, report));
 }
 
 /**
- * What was being processed when this page went away, the oldest first.
+ * What was being processed when this page went away and nobody on it waits for yet, the oldest first.
  *
  * @param {{api: string, storage?: Storage | null}} options
  * @returns {PendingUpload[]}
  */
 export function pendingUploads(options) {
-  return memory(options).read();
+  return memory(options).read().filter(({ key }) => !awaited.has(key));
 }
 
 /**
@@ -176,28 +179,27 @@ export function pendingUploads(options) {
  */
 export async function sign(file, options) {
   const { name, size, type } = /** @type {File} */ (file);
-  const limits = { ...learned.get(options.api), ...options.limits };
+  const limits = limitsOf(options);
   refuseAtSight(file, limits);
   const { articleId, method } = options;
   // Without a type of its own (some systems know none for a file) the server guesses it from the name.
   const wish = { contentType: type || undefined, contentLength: size, fileName: name || undefined, articleId, method };
   if (limits.maxBytes === undefined && size > HASH_UNASKED_BYTES) await askForUrl(wish, options);
-  return askForUrl({ ...wish, checksumSha256: await sha256(file) }, options);
+  return askForUrl({ ...wish, checksumSha256: await abortable(sha256(file), options.signal) }, options);
 }
 
 /**
  * Asks what became of an upload, as often as the server would have it, until it is known.
  *
- * @param {{statusUrl: string}} grant
+ * @param {{key: string}} grant
  * @param {Options} options
  * @returns {Promise<Manifest>}
  * @throws {UploadError}
  */
-export async function waitForManifest({ statusUrl }, options) {
+export async function waitForManifest({ key }, options) {
   const giveUpAt = Date.now() + GIVE_UP_AFTER_MS;
   for (;;) {
-    const ask = () => retrying(options.signal, () => call(statusUrl, {}, options));
-    const { body, retryAfterMs } = await inTurn(asking, ASKED_AT_ONCE, options.signal, ask);
+    const { body, retryAfterMs } = await askForStatus(key, options);
     const { status, manifest } = body;
     if (status === "ready") return manifest;
     if (status === "rejected" || status === "failed") {
@@ -209,6 +211,10 @@ export async function waitForManifest({ statusUrl }, options) {
   }
 }
 
+/** Of each file the grant of which nobody knows yet whether it was used: what is there is not sent a second time.
+ * @type {WeakMap<Blob, {api: string, grant: Grant}>} */
+const unsettled = new WeakMap();
+
 /**
  * @param {File | Blob} file
  * @param {Options} options
@@ -216,37 +222,49 @@ export async function waitForManifest({ statusUrl }, options) {
  * @returns {Promise<Grant>}
  */
 async function signAndSend(file, options, report) {
-  const { signal } = options;
-  const body = await asAccepted(file, options);
+  const before = unsettled.get(file);
+  if (before?.api === options.api && (await isStored(before.grant, options))) return before.grant;
+  const body = await abortable(asAccepted(file, options), options.signal);
   for (let grants = 1; ; grants += 1) {
     report({ phase: "signing", loaded: 0, total: body.size });
     const grant = await sign(body, options);
-    const { key, statusUrl } = grant;
-    const expiresAt = performance.now() + grant.expiresIn * 1000;
-    const send = () => {
-      if (performance.now() > expiresAt) throw expired();
-      report({ phase: "uploading", loaded: 0, key, statusUrl });
-      return put(body, grant, signal, (loaded) => report({ loaded }));
-    };
+    unsettled.set(file, { api: options.api, grant });
     try {
-      await retrying(signal, send);
+      await send(body, grant, options, report);
+      return grant;
     } catch (error) {
-      if (!(error instanceof UploadError) || error.code !== EXPIRED || grants === GRANTS) throw error;
-      if (!(await isStored(grant, options))) continue;
+      if (!(error instanceof UploadError)) throw error;
+      const isExpired = error.code === EXPIRED;
+      // An answer may have got lost before.
+      if ((isExpired || error.mayPass) && (await isStored(grant, options))) return grant;
+      unsettled.delete(file);
+      if (!isExpired || grants === GRANTS) throw error;
     }
-    report({ phase: "processing", loaded: body.size });
-    return grant;
   }
 }
 
-/** Whether the bytes have arrived, where no answer to them did: what is there is not sent a second time.
- *
+/**
+ * @param {Blob} body
+ * @param {Grant} grant
+ * @param {Options} options
+ * @param {Report} report
+ */
+function send(body, grant, { signal }, report) {
+  const expiresAt = performance.now() + grant.expiresIn * 1000;
+  return retrying(signal, async () => {
+    if (performance.now() > expiresAt) throw expired();
+    report({ phase: "uploading", loaded: 0, key: grant.key });
+    await put(body, grant, signal, (loaded) => report({ loaded }));
+  });
+}
+
+/**
  * @param {Grant} grant
  * @param {Options} options
  */
-async function isStored({ statusUrl }, options) {
+async function isStored({ key }, options) {
   try {
-    const { body } = await retrying(options.signal, () => call(statusUrl, {}, options));
+    const { body } = await askForStatus(key, options);
     return body.status !== "awaiting_upload";
   } catch (error) {
     if (error instanceof UploadError && error.status === 404) return false;
@@ -254,28 +272,40 @@ async function isStored({ statusUrl }, options) {
   }
 }
 
+/** The keys whose end this page waits for.
+ * @type {Set<string>} */
+const awaited = new Set();
+
 /**
  * Waits for what becomes of a stored upload, and keeps it in mind meanwhile.
  *
  * @param {PendingUpload} pending
  * @param {Options} options
  * @param {Report} report
+ * @param {() => void} [onEnd] hears that the API has said its last word
  */
-async function settled(pending, options, report) {
-  const { key, statusUrl, size } = pending;
+async function settled(pending, options, report, onEnd) {
+  const { key, size } = pending;
   const kept = memory(options);
   kept.add(pending);
-  report({ phase: "processing", loaded: size, total: size, key, statusUrl });
+  awaited.add(key);
+  const end = () => {
+    kept.remove(key);
+    onEnd?.();
+  };
+  report({ phase: "processing", loaded: size, total: size, key });
   try {
     const manifest = await waitForManifest(pending, options);
-    kept.remove(key);
+    end();
     return manifest;
   } catch (error) {
-    // Only the API knows what became of it. Without its word, a later page may still hear it.
-    const isOver = options.signal?.aborted || (error instanceof UploadError && [200, 404].includes(error.status));
-    if (isOver) kept.remove(key);
-    else if (error instanceof UploadError) error.pending = pending;
+    // Only the API knows what became of it. Without its word, it can still be heard later, on the next page too.
+    if (!(error instanceof UploadError)) throw error;
+    if ([200, 404].includes(error.status)) end();
+    else error.pending = pending;
     throw error;
+  } finally {
+    awaited.delete(key);
   }
 }
 
@@ -289,6 +319,7 @@ async function settled(pending, options, report) {
 async function told(report, { signal }, job) {
   try {
     const manifest = await job();
+    signal?.throwIfAborted();
     report({ phase: "ready", manifest });
     return manifest;
   } catch (cause) {
@@ -328,6 +359,14 @@ function reporter(total, { onProgress, signal }) {
 const learned = new Map();
 
 /**
+ * @param {Options} options
+ * @returns {Limits}
+ */
+function limitsOf({ api, limits }) {
+  return { ...learned.get(baseOf(api)), ...limits };
+}
+
+/**
  * @param {File | Blob} file
  * @param {Limits} limits
  */
@@ -338,7 +377,7 @@ function refuseAtSight({ size, type }, { maxBytes, contentTypes }) {
     throw new UploadError("payload_too_large", message, { field: "contentLength", limit: maxBytes });
   }
   if (type && contentTypes && !contentTypes.includes(type)) {
-    const names = contentTypes.map((known) => known.replace(/^image\//, "").toUpperCase());
+    const names = contentTypes.map((known) => known.replace(/^image\//, "").toUpperCase().replace("WEBP", "WebP"));
     const message = `This type of file is not accepted; accepted are ${names.join(", ")}.`;
     throw new UploadError("unsupported_type", message, { field: "contentType" });
   }
@@ -351,9 +390,14 @@ function refuseAtSight({ size, type }, { maxBytes, contentTypes }) {
 async function sha256(file) {
   if (!globalThis.crypto?.subtle) return undefined;
   const bytes = await file.arrayBuffer().catch((cause) => {
-    throw new UploadError("unreadable", "The file cannot be read. Was it moved, changed or deleted?", { cause });
+    throw unreadable(cause);
   });
   return btoa(String.fromCharCode(...new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))));
+}
+
+/** @param {unknown} cause */
+function unreadable(cause) {
+  return new UploadError("unreadable", "The file cannot be read. Was it moved, changed or deleted?", { cause });
 }
 
 /** The file, or a JPEG of it if it is a HEIC, which Safari can decode.
@@ -362,16 +406,21 @@ async function sha256(file) {
  * @param {Options} options
  */
 async function asAccepted(file, { limits }) {
-  const { name = "", type } = /** @type {File} */ (file);
-  const isHeic = /^image\/hei[cf]/.test(type) || (!type && /\.hei[cf]$/i.test(name));
-  if (!isHeic || limits?.contentTypes?.includes(type)) return file;
+  if (!isHeic(file) || limits?.contentTypes?.includes(file.type)) return file;
   try {
     const jpeg = await toJpeg(file);
+    const { name = "" } = /** @type {File} */ (file);
     return new File([jpeg], name.replace(/(\.hei[cf])?$/i, ".jpg"), { type: jpeg.type });
   } catch (cause) {
     const message = "This browser cannot read HEIC photos. Save the photo as JPEG, or upload it with Safari.";
     throw new UploadError("unsupported_type", message, { field: "contentType", cause });
   }
+}
+
+/** @param {File | Blob} file */
+function isHeic(file) {
+  const { name = "", type } = /** @type {File} */ (file);
+  return /^image\/hei[cf]/.test(type) || (!type && /\.hei[cf]$/i.test(name));
 }
 
 /** Upright, and no larger than every browser's canvas.
@@ -396,40 +445,72 @@ async function toJpeg(file) {
  */
 async function askForUrl(wish, options) {
   const init = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(wish) };
-  const url = `${options.api.replace(/\/+$/, "")}/upload-url`;
-  const { body } = await retrying(options.signal, () => call(url, init, options));
-  learned.set(options.api, { maxBytes: body.maxBytes });
+  const { body } = await retrying(options.signal, () => call("/upload-url", init, options));
+  learned.set(baseOf(options.api), { maxBytes: body.maxBytes });
   return body;
+}
+
+/** In turn, and out of it between two tries: one that the server does not answer holds up no other.
+ *
+ * @param {string} key
+ * @param {Options} options
+ */
+function askForStatus(key, options) {
+  // Not the grant's `statusUrl`: the token is for this API alone, whatever a stored key or a proxy makes of an address.
+  const path = `/uploads/${key.split("/").map(encodeURIComponent).join("/")}`;
+  const ask = () => inTurn(asking, ASKED_AT_ONCE, options.signal, () => call(path, {}, options));
+  return retrying(options.signal, ask);
+}
+
+/** @param {string} api */
+function baseOf(api) {
+  return api.replace(/\/+$/, "");
 }
 
 /**
  * One request with the user's token, and its JSON; every other end is an `UploadError`.
  *
- * @param {string} url
+ * @param {string} path
  * @param {RequestInit} init
  * @param {Options} options
  * @param {boolean} [refresh] whether the last token was refused
  * @returns {Promise<{body: any, retryAfterMs: number | undefined}>}
  */
-async function call(url, init, options, refresh = false) {
+async function call(path, init, options, refresh = false) {
   const { api, signal, token } = options;
+  const bearer = typeof token === "function" ? await tokenFrom(token, refresh, signal) : token;
+  const headers = { ...init.headers, ...(bearer && { Authorization: `Bearer ${bearer}` }) };
+  const { signal: within, end } = answeredWithin(ANSWER_WITHIN_MS, signal);
   try {
-    const bearer = typeof token === "function" ? await token({ refresh }) : token;
-    const headers = { ...init.headers, ...(bearer && { Authorization: `Bearer ${bearer}` }) };
     // no-cache: an answer that was not asked for anew would hide that the upload is ready.
-    const cache = /** @type {const} */ ("no-cache");
-    const address = new URL(url, new URL(api, globalThis.location?.href));
-    const response = await fetch(address, { ...init, headers, cache, signal: within(ANSWER_WITHIN_MS, signal) });
-    if (response.ok) return { body: await response.json(), retryAfterMs: retryAfterMs(response) };
-    if (response.status === 401 && typeof token === "function" && !refresh) return call(url, init, options, true);
-    throw await problemOf(response);
+    const response = await fetch(`${baseOf(api)}${path}`, { ...init, headers, signal: within, cache: "no-cache" });
+    if (!response.ok) throw await problemOf(response);
+    const body = await response.json();
+    if (!body || typeof body !== "object") throw new SyntaxError("The answer is no JSON object.");
+    return { body, retryAfterMs: retryAfterMs(response) };
   } catch (cause) {
     signal?.throwIfAborted();
-    if (cause instanceof UploadError) throw cause;
-    // `fetch` fails with a TypeError, in the page's own token function too; all else is that function's word.
-    const isNetwork = cause instanceof TypeError || cause instanceof SyntaxError || cause instanceof DOMException;
-    if (isNetwork) throw new UploadError("network", "The server cannot be reached.", { cause });
+    if (!(cause instanceof UploadError)) throw new UploadError("network", "The server cannot be reached.", { cause });
+    if (cause.status !== 401 || typeof token !== "function" || refresh) throw cause;
+  } finally {
+    end();
+  }
+  return call(path, init, options, true);
+}
+
+/**
+ * @param {Exclude<Token, string>} token
+ * @param {boolean} refresh
+ * @param {AbortSignal | undefined} signal
+ */
+async function tokenFrom(token, refresh, signal) {
+  try {
+    return await abortable(Promise.resolve(token({ refresh })), signal);
+  } catch (cause) {
+    signal?.throwIfAborted();
     const message = cause instanceof Error ? cause.message : String(cause);
+    // `fetch` fails with a TypeError; all else is the function's word on who is signed in.
+    if (cause instanceof TypeError || isOffline()) throw new UploadError("network", message, { cause });
     throw new UploadError("unauthorized", message, { status: 401, cause });
   }
 }
@@ -462,13 +543,15 @@ function retryAfterMs({ headers }) {
 // Storage
 
 const EXPIRED = "url_expired";
+/** S3's ways to say "once more" by a status that otherwise is final. */
+const ONCE_MORE = ["RequestTimeout", "IncompleteBody", "BadDigest", "ConditionalRequestConflict", "OperationAborted"];
 
 function expired() {
   return new UploadError(EXPIRED, "The address to upload to has expired.", { mayPass: false });
 }
 
 /**
- * By XMLHttpRequest, since `fetch` tells nothing of its progress.
+ * One try. By XMLHttpRequest, since `fetch` tells nothing of its progress.
  *
  * @param {Blob} body
  * @param {Grant} grant
@@ -482,22 +565,26 @@ function put(body, { uploadUrl, headers = {} }, signal, onLoaded) {
     const lost = () => reject(new UploadError("network", "The connection broke while the file was being sent."));
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     let stalled;
-    const watch = () => {
+    const watch = (/** @type {number} */ loaded) => {
       clearTimeout(stalled);
-      stalled = setTimeout(lost, STALLED_AFTER_MS);
+      const held = loaded < body.size ? 0 : body.size / SLOWEST_BYTES_PER_MS;
+      stalled = setTimeout(lost, Math.max(STALLED_AFTER_MS, held));
     };
     request.upload.onprogress = ({ loaded }) => {
-      watch();
+      watch(loaded);
       onLoaded(loaded);
     };
     request.onload = () => (isTaken(request.status) ? resolve() : reject(refusalOf(request)));
-    request.onerror = lost;
+    // Of a file that cannot be read any more a browser says no more than of a network that broke.
+    request.onerror = () => void body.slice(0, 1).arrayBuffer().then(lost, (cause) => reject(unreadable(cause)));
+    request.onabort = lost;
     request.open("PUT", uploadUrl);
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.send(body);
-    watch();
+    watch(0);
     return () => {
       clearTimeout(stalled);
+      request.onabort = null;
       request.abort();
     };
   });
@@ -519,10 +606,8 @@ function refusalOf({ status, responseText }) {
   const text = (/** @type {string} */ tag) => new RegExp(`<${tag}>([^<]*)`).exec(responseText)?.[1] ?? "";
   const [code, message] = [text("Code"), text("Message")];
   if (code === "ExpiredToken" || (status === 403 && /expired/i.test(message))) return expired();
-  // S3's ways to say: once more.
-  const mayPass = status === 429 || status >= 500 || /^(RequestTimeout|ConditionalRequestConflict|OperationAborted)$/.test(code);
   const sentence = `Storage refused the file (${`${status} ${code}`.trim()}). ${message}`.trim();
-  return new UploadError("storage_refused", sentence, { status, mayPass });
+  return new UploadError("storage_refused", sentence, { status, mayPass: ONCE_MORE.includes(code) || undefined });
 }
 
 // What was uploaded and is not settled yet
@@ -533,13 +618,13 @@ function refusalOf({ status, responseText }) {
  * @param {{api: string, storage?: Storage | null}} options
  */
 function memory({ api, storage }) {
-  const name = `${STORED_AS} ${api}`;
+  const name = `${STORED_AS} ${baseOf(api)}`;
   const store = () => (storage === undefined ? globalThis.sessionStorage : storage);
   /** @returns {PendingUpload[]} */
   const read = () => {
     try {
       const list = JSON.parse(store()?.getItem(name) ?? "[]");
-      return list.filter((/** @type {any} */ one) => typeof one?.key === "string" && typeof one.statusUrl === "string");
+      return list.filter((/** @type {any} */ one) => typeof one?.key === "string");
     } catch {
       return [];
     }
@@ -564,7 +649,7 @@ function memory({ api, storage }) {
 // Time
 
 /**
- * Tries again what may pass, after longer and longer pauses.
+ * Tries again what may pass, after longer and longer pauses. Without a network it waits for one, however long that takes.
  *
  * @template T
  * @param {AbortSignal | undefined} signal
@@ -576,16 +661,23 @@ async function retrying(signal, attempt) {
     try {
       return await attempt();
     } catch (error) {
-      if (!(error instanceof UploadError) || !error.mayPass || tries === TRIES) throw error;
+      if (!(error instanceof UploadError) || !error.mayPass) throw error;
+      if (error.code === "network" && isOffline()) tries = 0;
+      if (tries === TRIES) throw error;
       // Half of it by chance, so that clients which a fault has brought into step do not stay so.
-      const longest = FIRST_PAUSE_MS * 2 ** tries;
+      const longest = tries === 0 ? LONGEST_PAUSE_MS : FIRST_PAUSE_MS * 2 ** tries;
       await pause(error.retryAfterMs ?? (longest * (1 + Math.random())) / 2, signal);
     }
   }
 }
 
+/** As the browser believes, which may err: a server on the same machine answers all the same. */
+function isOffline() {
+  return globalThis.navigator?.onLine === false;
+}
+
 /**
- * Without a network, as long as that lasts.
+ * Ends early when a network comes back.
  *
  * @param {number} ms
  * @param {AbortSignal | undefined} signal
@@ -594,8 +686,8 @@ async function retrying(signal, attempt) {
 function pause(ms, signal) {
   return untilAborted(signal, (resolve) => {
     const go = () => resolve();
+    const timer = setTimeout(go, Math.min(ms, LONGEST_PAUSE_MS));
     globalThis.addEventListener?.("online", go);
-    const timer = navigator.onLine === false ? undefined : setTimeout(go, Math.min(ms, LONGEST_PAUSE_MS));
     return () => {
       clearTimeout(timer);
       globalThis.removeEventListener?.("online", go);
@@ -668,13 +760,33 @@ function untilAborted(signal, begin) {
   });
 }
 
-/** A signal that also fires after a time. Where the two cannot be joined, the caller's counts.
+/**
+ * @template T
+ * @param {Promise<T>} promise of something that knows no signal
+ * @param {AbortSignal | undefined} signal
+ * @returns {Promise<T>}
+ */
+function abortable(promise, signal) {
+  promise.catch(() => {}); // told below, if anybody still listens
+  return untilAborted(signal, (resolve, reject) => {
+    promise.then(resolve, reject);
+    return () => {};
+  });
+}
+
+/** A signal that fires with another, or after a time, unless it is ended. `AbortSignal.any` is too new to rely on.
  *
  * @param {number} ms
  * @param {AbortSignal | undefined} signal
  */
-function within(ms, signal) {
-  const timeout = AbortSignal.timeout(ms);
-  if (!signal) return timeout;
-  return AbortSignal.any ? AbortSignal.any([signal, timeout]) : signal;
+function answeredWithin(ms, signal) {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  const timer = setTimeout(abort, ms);
+  signal?.addEventListener("abort", abort);
+  const end = () => {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  };
+  return { signal: controller.signal, end };
 }

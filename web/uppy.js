@@ -74,7 +74,7 @@ export function darkroom(uppy, { method = "POST", ...options }) {
     const grant = await sign(asFile(file), { ...options, method, signal: ending.begin(file.id) });
     grants.keep(file, grant);
     // In Uppy's state, since that may outlive the page.
-    patch(file.id, { darkroom: { key: grant.key, statusUrl: grant.statusUrl } });
+    patch(file.id, { darkroom: { key: grant.key } });
     return grant;
   };
 
@@ -188,7 +188,7 @@ function keptGrants() {
 /**
  * @param {Uppy} uppy
  * @param {Patch} patch
- * @param {(id: string, grant: {statusUrl: string}) => Promise<Manifest>} wait
+ * @param {(id: string, grant: {key: string}) => Promise<Manifest>} wait
  */
 function waits(uppy, patch, wait) {
   /** @type {Map<string, Promise<void>>} */
@@ -197,7 +197,7 @@ function waits(uppy, patch, wait) {
   /** @param {string} id */
   const settle = async (id) => {
     await undefined; // every listener has heard that it is uploaded
-    const file = /** @type {UppyFile & {darkroom?: {key: string, statusUrl: string}}} */ (uppy.getFile(id));
+    const file = /** @type {UppyFile & {darkroom?: {key: string}}} */ (uppy.getFile(id));
     const grant = file?.darkroom;
     if (!grant || !file.progress.uploadComplete || file.error || file.response?.body?.manifest) return;
     uppy.emit("postprocess-progress", file, { mode: "indeterminate", message: "Processing" });

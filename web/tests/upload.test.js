@@ -104,7 +104,7 @@ describe("before a byte is sent", () => {
     const { error, phases } = await run(photo("12345678901"), { limits: { maxBytes: 10 } });
     expect(error).toMatchObject({ code: "payload_too_large", phase: "rejected", limit: 10, status: 0 });
     expect(error.message).toBe("The file has 11 bytes; at most 10 are accepted.");
-    expect(phases).toEqual(["preparing", "signing", "rejected"]);
+    expect(phases).toEqual(["preparing", "rejected"]);
     expect(server.asked.sign).toEqual([]);
   });
 
@@ -141,6 +141,20 @@ describe("before a byte is sent", () => {
     expect(error).toMatchObject({ code: "unsupported_type", phase: "rejected", field: "contentType" });
     expect(error.message).toContain("accepted are JPEG, PNG.");
     expect(server.asked.sign).toEqual([]);
+  });
+
+  test("what is to be refused does not wait for its turn", async () => {
+    await begin({ put: [() => new Promise(() => {})] });
+    const controller = new AbortController();
+    const running = run(photo("1"), { concurrency: 1, signal: controller.signal });
+    const { error } = await run(photo("12345678901"), { concurrency: 1, limits: { maxBytes: 10 } });
+    expect(error.code).toBe("payload_too_large");
+    controller.abort();
+    await running;
+  });
+
+  test("what is no file is a mistake of the page's", async () => {
+    await expect(upload(undefined, { api: "https://api.example" })).rejects.toThrow(TypeError);
   });
 
   test("an empty file is refused", async () => {
@@ -200,6 +214,30 @@ describe("what may pass is tried again", () => {
     expect(server.asked.sign).toHaveLength(1);
   });
 
+  test.each([
+    [400, "IncompleteBody"],
+    [400, "RequestTimeout"],
+    [409, "ConditionalRequestConflict"],
+    [408, ""],
+  ])("storage that says %i %s", async (status, code) => {
+    await begin({ put: [{ status, text: `<Error><Code>${code}</Code></Error>` }] });
+    expect((await run(photo())).result.status).toBe("ready");
+    expect(server.asked.put).toHaveLength(2);
+  });
+
+  test("an answer that is no JSON object", async () => {
+    await begin({ sign: [{ text: "null" }], status: [{ text: "<html>" }] });
+    expect((await run(photo())).result.status).toBe("ready");
+  });
+
+  test("a server that answers although the browser believes that there is no network", async () => {
+    const processing = { json: { status: "processing" }, headers: { "Retry-After": "1" } };
+    await begin({ status: [processing] });
+    const onLine = vi.spyOn(navigator, "onLine", "get").mockReturnValue(false);
+    expect((await run(photo())).result.status).toBe("ready");
+    onLine.mockRestore();
+  });
+
   test("a browser without a network, as soon as it has one", async () => {
     await begin({ sign: ["cut"] });
     const onLine = vi.spyOn(navigator, "onLine", "get").mockReturnValue(false);
@@ -211,6 +249,39 @@ describe("what may pass is tried again", () => {
     window.dispatchEvent(new Event("online"));
     expect((await ended).result.status).toBe("ready");
     onLine.mockRestore();
+  });
+
+  test("by who uploads, too: bytes that had arrived before all went dark are not sent again", async () => {
+    const lost = (asking, usual) => (usual.put(asking), "cut");
+    const dark = { status: 503, headers: AT_ONCE };
+    const expired = { status: 403, text: "<Error><Message>Request has expired</Message></Error>" };
+    await begin({ put: [lost, expired], status: Array(6).fill(dark) });
+    const file = photo();
+    expect((await run(file)).error).toMatchObject({ phase: "failed", status: 503 });
+    expect((await run(file)).result.source.key).toBe("raw/articles/a1/1.jpg");
+    expect(server.stored.size).toBe(1);
+    expect(server.asked.sign).toHaveLength(1);
+  });
+
+  test("by who uploads, too: bytes that had not arrived are sent", async () => {
+    await begin({ put: [() => new Promise(() => {})] });
+    const controller = new AbortController();
+    const file = photo();
+    const stopped = run(file, { signal: controller.signal });
+    await vi.waitFor(() => expect(server.asked.put).toHaveLength(1));
+    controller.abort();
+    await stopped;
+    expect((await run(file)).result.status).toBe("ready");
+    expect(server.stored.size).toBe(1);
+  });
+
+  test("after the API's last word a file is uploaded anew", async () => {
+    const failed = { json: { status: "failed", manifest: { failure: { code: "internal", message: "Ours." } } } };
+    await begin({ status: [failed] });
+    const file = photo();
+    expect((await run(file)).error.code).toBe("internal");
+    expect((await run(file)).result.source.key).toBe("raw/articles/a1/2.jpg");
+    expect((await run(file)).result.source.key).toBe("raw/articles/a1/3.jpg");
   });
 
   test("but not without end, and then the reason is told", async () => {
@@ -300,6 +371,13 @@ describe("a URL that has expired", () => {
     expect(server.asked.sign).toHaveLength(1);
   });
 
+  test("the last time, too, is no reason to give up what has arrived", async () => {
+    const lost = (asking, usual) => (usual.put(asking), "cut");
+    await begin({ put: [expired, expired, lost, expired] });
+    expect((await run(photo())).result.source.key).toBe("raw/articles/a1/3.jpg");
+    expect(server.stored.size).toBe(1);
+  });
+
   test("again and again ends the upload", async () => {
     await begin({ put: [expired, expired, expired, expired] });
     const { error } = await run(photo());
@@ -359,7 +437,40 @@ describe("abort", () => {
     const { error, states } = await abortedAt(phase);
     expect(error.name).toBe("AbortError");
     expect(states.at(-1)).toBe(phase);
-    expect(pendingUploads({ api: server.api })).toEqual([]);
+  });
+
+  test("at the last moment still ends it", async () => {
+    await begin();
+    const controller = new AbortController();
+    const told = [];
+    const signal = controller.signal;
+    const onProgress = ({ phase }) => told.push(phase);
+    // When the last answer is read, and before anybody is told.
+    const json = Response.prototype.json;
+    Response.prototype.json = async function read() {
+      const body = await json.call(this);
+      if (body.status === "ready") controller.abort();
+      return body;
+    };
+    const error = await upload(photo(), { api: server.api, signal, onProgress }).catch((problem) => problem);
+    Response.prototype.json = json;
+    expect(error.name).toBe("AbortError");
+    expect(told).not.toContain("ready");
+  });
+
+  test.each(["token", "file"])("does not wait for a %s that never comes, and gives its turn to the next", async (what) => {
+    await begin();
+    const never = new Promise(() => {});
+    const file = photo();
+    if (what === "file") file.arrayBuffer = () => never;
+    const controller = new AbortController();
+    const token = what === "token" ? () => never : "t";
+    const hanging = run(file, { token, concurrency: 1, signal: controller.signal });
+    const next = run(photo("next"), { concurrency: 1 });
+    await vi.waitFor(() => expect(controller.signal.aborted).toBe(false));
+    controller.abort();
+    expect((await hanging).error.name).toBe("AbortError");
+    expect((await next).result.status).toBe("ready");
   });
 
   test("before it began sends nothing", async () => {
@@ -398,11 +509,18 @@ describe("abort", () => {
 describe("a reload while it is processed", () => {
   const processing = { json: { status: "processing" }, headers: { "Retry-After": "60" } };
 
+  /** A page that is left while a file of it is processed. */
+  async function left(file) {
+    const controller = new AbortController();
+    const ended = run(file, { signal: controller.signal });
+    await vi.waitFor(() => expect(server.asked.status).toHaveLength(1));
+    controller.abort();
+    await ended;
+  }
+
   test("finds it in mind, and goes on to its end", async () => {
     await begin({ status: [processing] });
-    // A page that is gone: nobody hears of this one any more.
-    void upload(photo("abc", "beach.jpg"), { api: server.api, token: "t" }).catch(() => {});
-    await vi.waitFor(() => expect(server.asked.status).toHaveLength(1));
+    await left(photo("abc", "beach.jpg"));
     const [pending] = pendingUploads({ api: server.api });
     expect(pending).toMatchObject({ key: "raw/articles/a1/1.jpg", name: "beach.jpg", size: 3, type: "image/jpeg" });
 
@@ -424,8 +542,8 @@ describe("a reload while it is processed", () => {
 
   test("finds nothing of another API", async () => {
     await begin({ status: [processing] });
-    void upload(photo(), { api: server.api, token: "t" }).catch(() => {});
-    await vi.waitFor(() => expect(pendingUploads({ api: server.api })).toHaveLength(1));
+    await left(photo());
+    expect(pendingUploads({ api: server.api })).toHaveLength(1);
     expect(pendingUploads({ api: "https://elsewhere.example" })).toEqual([]);
   });
 
@@ -436,6 +554,27 @@ describe("a reload while it is processed", () => {
     expect(error).toMatchObject({ code: "unauthorized", pending: { key: "raw/articles/a1/1.jpg" } });
     expect(pendingUploads({ api: server.api })).toEqual([error.pending]);
     expect((await resume(error.pending, { api: server.api, token: "t" })).status).toBe("ready");
+  });
+
+  test("one that was aborted meanwhile stays in mind, since it is stored", async () => {
+    await begin({ status: [processing] });
+    const controller = new AbortController();
+    const aborted = run(photo(), { signal: controller.signal });
+    await vi.waitFor(() => expect(server.asked.status).toHaveLength(1));
+    expect(pendingUploads({ api: server.api }), "this page waits for it itself").toEqual([]);
+    controller.abort();
+    await aborted;
+    expect(pendingUploads({ api: `${server.api}/` })).toMatchObject([{ key: "raw/articles/a1/1.jpg" }]);
+  });
+
+  test("sends the token to the API alone, whatever a kept key says", async () => {
+    await begin();
+    const elsewhere = await startServer();
+    const pending = { key: `//${new URL(elsewhere.api).host}/x`, statusUrl: `${elsewhere.api}/x`, name: "", size: 1, type: "" };
+    await resume(pending, { api: server.api, token: "t", signal: AbortSignal.timeout(300) }).catch(() => {});
+    expect(elsewhere.asked.status).toEqual([]);
+    expect(server.asked.status[0].path).toMatch(/^\/v1\/uploads\//);
+    await elsewhere.close();
   });
 
   test("one that the server knows nothing of is forgotten", async () => {

@@ -31,8 +31,8 @@ cargo xtask bench [imaging] [--runs N] [--quick] [--only TABLES] [--photo NAMES]
                                         --quick is one run of one photo; parts of the whole are only printed
 cargo xtask bench presign|worker       the presign function beside one in Python with boto3; the worker as a
                                         poller beside `darkroom process`
-cargo xtask interop [--no-install]      clients that others wrote (boto3, requests, fetch, Uppy, a browser, a checker
-                                        of the OpenAPI document) against the running stack
+cargo xtask interop [--no-install]      clients that others wrote (boto3, requests, fetch, a browser, a checker of the
+                                        OpenAPI document) against the running stack
 cargo xtask web [--no-install]          the front end: its types and logic, then all of it in a browser against the running
                                         stack
 cargo xtask sam [--no-install]          what is deployed, without an account: the templates linted, the functions built by

@@ -59,7 +59,7 @@ static FUZZ_TOOL: Tool = Tool {
     needed: true,
 };
 
-/// What runs the clients of `cargo xtask interop`; Python first, which all benchmarks need too, then what that of
+/// What runs the clients of `cargo xtask interop` and `web`; Python first, which all benchmarks need too, then what that of
 /// imaging needs.
 static CLIENT_TOOLS: [Tool; 4] = [
     Tool {
@@ -73,11 +73,11 @@ static CLIENT_TOOLS: [Tool; 4] = [
     },
     Tool {
         programs: &["node"],
-        asked: "--version",
-        name: "Node.js",
+        asked: "--eval=process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)",
+        name: "Node.js 20 or later",
         package: "nodejs",
         debian_package: "nodejs",
-        without: "its `fetch` cannot be tried",
+        without: "what runs in it and in a browser cannot be tried",
         needed: true,
     },
     Tool {
@@ -86,7 +86,7 @@ static CLIENT_TOOLS: [Tool; 4] = [
         name: "npm",
         package: "npm",
         debian_package: "npm",
-        without: "Uppy cannot be installed",
+        without: "the packages that tests use cannot be installed",
         needed: true,
     },
     Tool {

@@ -106,7 +106,7 @@ fn cors(origins: Origins) -> CorsLayer {
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::PUT, Method::POST, Method::HEAD])
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([header::ETAG, HeaderName::from_static("x-amz-version-id")])
+        .expose_headers([header::ETAG, header::LOCATION, HeaderName::from_static("x-amz-version-id")])
         .max_age(CORS_MAX_AGE)
 }
 

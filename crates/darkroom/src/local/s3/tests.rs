@@ -681,7 +681,7 @@ async fn a_browser_may_ask_first_and_read_the_etag() {
     let refused = s3.http.get(s3.url("a")).header("origin", "http://127.0.0.1:5173").send().await.unwrap();
     assert_eq!(refused.status(), 403);
     assert_eq!(refused.headers()["access-control-allow-origin"], "*", "errors can be read too");
-    assert_eq!(refused.headers()["access-control-expose-headers"], "etag,x-amz-version-id");
+    assert_eq!(refused.headers()["access-control-expose-headers"], "etag,location,x-amz-version-id");
 }
 
 /// A form as a browser sends it, with a policy signed `age_secs` ago that ends in an hour.
