@@ -212,7 +212,7 @@ export async function waitForManifest({ key }, options) {
 }
 
 /** Of each file the grant of which nobody knows yet whether it was used: what is there is not sent a second time.
- * @type {WeakMap<Blob, {api: string, grant: Grant}>} */
+ * @type {WeakMap<Blob, {api: string, articleId: string | undefined, grant: Grant}>} */
 const unsettled = new WeakMap();
 
 /**
@@ -222,13 +222,15 @@ const unsettled = new WeakMap();
  * @returns {Promise<Grant>}
  */
 async function signAndSend(file, options, report) {
+  const { api, articleId } = options;
   const before = unsettled.get(file);
-  if (before?.api === options.api && (await isStored(before.grant, options))) return before.grant;
+  const isSame = before?.api === api && before.articleId === articleId;
+  if (isSame && (await isStored(before.grant, options))) return before.grant;
   const body = await abortable(asAccepted(file, options), options.signal);
   for (let grants = 1; ; grants += 1) {
     report({ phase: "signing", loaded: 0, total: body.size });
     const grant = await sign(body, options);
-    unsettled.set(file, { api: options.api, grant });
+    unsettled.set(file, { api, articleId, grant });
     try {
       await send(body, grant, options, report);
       return grant;

@@ -275,6 +275,17 @@ describe("what may pass is tried again", () => {
     expect(server.stored.size).toBe(1);
   });
 
+  test("but another article has the file for itself", async () => {
+    await begin({ status: [{ json: { status: "processing" }, headers: { "Retry-After": "60" } }] });
+    const controller = new AbortController();
+    const file = photo();
+    const stopped = run(file, { articleId: "one", signal: controller.signal });
+    await vi.waitFor(() => expect(server.asked.status).toHaveLength(1));
+    controller.abort();
+    await stopped;
+    expect((await run(file, { articleId: "two" })).result.source.key).toBe("raw/articles/a1/2.jpg");
+  });
+
   test("after the API's last word a file is uploaded anew", async () => {
     const failed = { json: { status: "failed", manifest: { failure: { code: "internal", message: "Ours." } } } };
     await begin({ status: [failed] });
