@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import tempfile
 import urllib.request
 
 import emulator
@@ -42,6 +43,8 @@ MAX_RECEIVE_COUNT = 2
 class Poller:
     def __init__(self, cloud):
         self.health_port = emulator.free_port()
+        # No pipe: nobody would read it while it works, and a full one would hold it up.
+        self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             [os.environ["DARKROOM_WORKER"]],
             env=emulator.CREDENTIALS
@@ -54,8 +57,7 @@ class Poller:
                 "HEALTH_PORT": str(self.health_port),
                 "RECIPE": RECIPE,
             },
-            stdout=subprocess.PIPE,
-            text=True,
+            stdout=self.log,
         )
 
     def health(self):
@@ -65,9 +67,9 @@ class Poller:
     def end(self):
         """Asks it to end, as ECS and Kubernetes do; its log's lines."""
         self.process.send_signal(signal.SIGTERM)
-        said, _ = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0
-        return [json.loads(line) for line in said.splitlines()]
+        assert self.process.wait(timeout=60) == 0
+        self.log.seek(0)
+        return [json.loads(line) for line in self.log]
 
 
 @pytest.fixture

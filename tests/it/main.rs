@@ -6,6 +6,7 @@ mod api;
 mod fixtures;
 mod fuzzed;
 mod messages;
+mod metrics;
 mod operate;
 mod page;
 mod protocol;

@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::SqsBatchResponse;
 use contract::{Status, manifest::Outcome};
-use darkroom::local::queue::Message;
-use darkroom::stack::{BUCKET, Options, Stack};
+use darkroom::stack::{BUCKET, Options, Stack, to_event};
 use darkroom_tests::{bucket, fixture, idle_stack, manifest, put_source};
 use tokio::sync::watch;
 use worker::deadline::Deadline;
@@ -15,21 +14,6 @@ use worker::poller::Poller;
 use worker::{Clients, Config, Worker};
 
 const HIDDEN_MS: u64 = 360_000;
-
-fn to_event(messages: &[Message]) -> SqsEvent {
-    let record = |message: &Message| {
-        let mut record = SqsMessage::default();
-        record.message_id = Some(message.message_id.clone());
-        record.receipt_handle = Some(message.receipt_handle.clone());
-        record.body = Some(message.body.clone());
-        let count = message.receive_count.to_string();
-        record.attributes.insert("ApproximateReceiveCount".to_owned(), count);
-        record
-    };
-    let mut event = SqsEvent::default();
-    event.records = messages.iter().map(record).collect();
-    event
-}
 
 /// Receives all that is due and hands it over as one batch.
 async fn deliver(stack: &Stack, time: Duration) -> SqsBatchResponse {

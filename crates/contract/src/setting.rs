@@ -34,6 +34,13 @@ pub struct Variable {
 pub const BUCKET: Variable =
     Variable { name: "BUCKET", default: "required", meaning: "the bucket of sources and renditions" };
 
+/// Where it is not set, each function says what it is.
+pub const FUNCTION_NAME: Variable = Variable {
+    name: "AWS_LAMBDA_FUNCTION_NAME",
+    default: "`presign` or `worker`",
+    meaning: "set by Lambda; tells this function's metrics from others'",
+};
+
 /// The text of a setting; a blank one counts as absent, as SAM templates pass "" for "not set".
 pub fn text(lookup: &Lookup, name: &str) -> Option<String> {
     lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())

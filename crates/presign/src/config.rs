@@ -39,11 +39,6 @@ impl Config {
         default: "false",
         meaning: "`true` lets anyone upload and ask for the state without a token; downloads and deletions still need one",
     };
-    pub const SERVICE: Variable = Variable {
-        name: "AWS_LAMBDA_FUNCTION_NAME",
-        default: "presign",
-        meaning: "set by Lambda; tells this function's metrics from others'",
-    };
 
     /// Everything that presign reads, in the order of the README's table.
     pub const VARIABLES: [Variable; 13] = [
@@ -59,7 +54,7 @@ impl Config {
         token::Rules::AUDIENCE,
         Self::ALLOW_ANONYMOUS,
         Origins::VARIABLE,
-        Self::SERVICE,
+        setting::FUNCTION_NAME,
     ];
 
     /// Of the environment, and of Secrets Manager where it says that the key secret is there.
@@ -81,8 +76,8 @@ impl Config {
             tokens: token::Rules::from_settings(lookup)?,
             allow_anonymous: setting::flag(lookup, Self::ALLOW_ANONYMOUS.name)?,
             allowed_origins: Origins::from_settings(lookup)?,
-            service: setting::text(lookup, Self::SERVICE.name)
-                .unwrap_or_else(|| Self::SERVICE.default.to_owned()),
+            service: setting::text(lookup, setting::FUNCTION_NAME.name)
+                .unwrap_or_else(|| "presign".to_owned()),
         })
     }
 }
@@ -106,7 +101,7 @@ mod tests {
         assert_eq!(Limits::MAX_SOURCE_BYTES.default, config.max_source_bytes.to_string());
         assert_eq!(config.layout, Layout::Flat);
         assert!(!config.allow_anonymous && config.tokens.is_none() && config.allowed_origins.is_none());
-        assert_eq!(Config::SERVICE.default, config.service);
+        assert_eq!(config.service, "presign");
     }
 
     #[test]

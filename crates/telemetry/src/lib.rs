@@ -7,8 +7,11 @@ mod metrics;
 
 use std::error::Error;
 
+use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::{JsonFields, format};
+use tracing_subscriber::util::SubscriberInitExt;
 
 pub use metrics::{Metrics, TARGET, Unit};
 
@@ -20,12 +23,21 @@ const OURS: [&str; 2] = ["presign", "worker"];
 pub fn init() {
     #[expect(clippy::disallowed_methods, reason = "what a log shows is no decision of a function's")]
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| std::env::var("RUST_LOG"));
+    subscriber(level.as_deref().unwrap_or_default(), std::io::stdout).init();
+}
+
+/// What [`init`] starts, writing elsewhere.
+pub fn subscriber<W>(level: &str, writer: W) -> impl Subscriber + Send + Sync + use<W>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let lines = lines::Lines(format().json().flatten_event(true).with_target(false).with_span_list(false));
     tracing_subscriber::fmt()
-        .with_env_filter(filter(level.as_deref().unwrap_or_default()))
+        .with_env_filter(filter(level))
         .fmt_fields(JsonFields::new())
         .event_format(lines)
-        .init();
+        .with_writer(writer)
+        .finish()
 }
 
 /// An error and its causes on one line, each said once.

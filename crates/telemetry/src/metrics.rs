@@ -12,6 +12,7 @@ const NAMESPACE: &str = "Darkroom";
 /// CloudWatch's name for what a number counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
+    Bytes,
     Count,
     Milliseconds,
 }
@@ -20,7 +21,8 @@ pub enum Unit {
 #[derive(Debug)]
 pub struct Metrics {
     timestamp_ms: u64,
-    directives: Vec<Value>,
+    /// Dimensions, and the metrics that have them.
+    directives: Vec<(Value, Vec<Value>)>,
     members: Map<String, Value>,
 }
 
@@ -48,20 +50,28 @@ impl Metrics {
         value: impl Into<Value>,
     ) -> Self {
         let names: Vec<_> = dimensions.iter().map(|(name, _)| *name).collect();
-        self.directives.push(json!({
-            "Namespace": NAMESPACE,
-            "Dimensions": [names],
-            "Metrics": [{ "Name": name, "Unit": format!("{unit:?}") }],
-        }));
+        self.directive(&json!([names])).push(json!({ "Name": name, "Unit": format!("{unit:?}") }));
         for (name, value) in dimensions {
             self = self.property(name, *value);
         }
         self.property(name, value)
     }
 
+    /// The list of all metrics with these dimensions: said once, since every byte of a log is paid for.
+    fn directive(&mut self, dimensions: &Value) -> &mut Vec<Value> {
+        let known = self.directives.iter().position(|(known, _)| known == dimensions);
+        let at = known.unwrap_or_else(|| {
+            self.directives.push((dimensions.clone(), Vec::new()));
+            self.directives.len() - 1
+        });
+        &mut self.directives[at].1
+    }
+
     /// Writes the line.
     pub fn emit(mut self) {
-        let head = json!({ "Timestamp": self.timestamp_ms, "CloudWatchMetrics": self.directives });
+        let directive = |(dimensions, metrics)| json!({ "Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics });
+        let directives: Vec<Value> = self.directives.into_iter().map(directive).collect();
+        let head = json!({ "Timestamp": self.timestamp_ms, "CloudWatchMetrics": directives });
         self.members.insert("_aws".to_owned(), head);
         let document = Value::Object(self.members);
         tracing::info!(target: TARGET, %document);

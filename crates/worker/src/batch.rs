@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_runtime::LambdaEvent;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::clients::Clients;
 use crate::config::Config;
@@ -17,6 +18,7 @@ use crate::notification::{self, Body, Notification};
 use crate::plan::plan;
 use crate::process::{Processor, ms};
 use crate::queue::Queue;
+use crate::report::{Measured, Report};
 use crate::retry;
 
 /// Kept back from the deadline: the answer must be out before Lambda ends the invocation.
@@ -48,6 +50,8 @@ pub struct Worker {
     queue: Option<Queue>,
     max_receive_count: u32,
     retry_delays: Arc<[Duration]>,
+    /// The name of this function in metrics.
+    service: Arc<str>,
 }
 
 impl Worker {
@@ -65,19 +69,31 @@ impl Worker {
             queue: services.queue,
             max_receive_count: config.max_receive_count,
             retry_delays: config.retry_delays.into(),
+            service: config.service.into(),
         }
     }
 
     /// Handles a batch; the ids in the answer go back to the queue, all others are done.
     pub async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, NoMessageId> {
-        self.batch(event.payload, Deadline::after(remaining(event.context.deadline))).await
+        let LambdaEvent { payload, context } = event;
+        let request_id = Some(context.request_id.as_str()).filter(|id| !id.is_empty());
+        self.invocation(payload, request_id, Deadline::after(remaining(context.deadline))).await
     }
 
     /// [`Self::handle`] with a deadline of the runtime's own clock.
     pub async fn batch(&self, event: SqsEvent, deadline: Deadline) -> Result<SqsBatchResponse, NoMessageId> {
+        self.invocation(event, None, deadline).await
+    }
+
+    async fn invocation(
+        &self,
+        event: SqsEvent,
+        request_id: Option<&str>,
+        deadline: Deadline,
+    ) -> Result<SqsBatchResponse, NoMessageId> {
         let settled = event.records.into_iter().map(async |message| {
             let message_id = message.message_id.clone();
-            (message_id, self.settle(message, deadline).await)
+            (message_id, self.settle_in(message, request_id, deadline).await)
         });
         let mut response = SqsBatchResponse::default();
         for (message_id, settled) in futures::future::join_all(settled).await {
@@ -93,11 +109,23 @@ impl Worker {
 
     /// One message to its end, whatever happens in it.
     pub async fn settle(&self, message: SqsMessage, deadline: Deadline) -> Settled {
+        self.settle_in(message, None, deadline).await
+    }
+
+    /// [`Self::settle`] in an invocation of this id.
+    async fn settle_in(&self, message: SqsMessage, request_id: Option<&str>, deadline: Deadline) -> Settled {
+        let report = Report::new(&self.service, request_id, &message, receive_count(&message));
+        let span = report.span();
+        self.settle_one(message, report, deadline).instrument(span).await
+    }
+
+    async fn settle_one(&self, message: SqsMessage, report: Report, deadline: Deadline) -> Settled {
         let started = Instant::now();
         let receive_count = receive_count(&message);
         let is_last = receive_count >= self.max_receive_count;
         let body = message.body.clone().unwrap_or_default();
-        let mut task = tokio::spawn(self.clone().message(body.clone(), deadline.last_if(is_last)));
+        let job = self.clone().message(body.clone(), report.clone(), deadline.last_if(is_last));
+        let mut task = tokio::spawn(job.in_current_span());
         let outcome = match tokio::time::timeout(deadline.left(), &mut task).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => crate::process::panicked(error).outcome(),
@@ -107,6 +135,7 @@ impl Worker {
             }
         };
         let Outcome::Retry(retry) = outcome else { return Settled::Done };
+        report.goes_back(&retry, is_last);
         let (message_id, code) = (message.message_id.as_deref(), retry.code.as_str());
         let (elapsed_ms, reason) = (ms(started.elapsed()), retry.reason.as_str());
         if is_last {
@@ -152,7 +181,7 @@ impl Worker {
     }
 
     /// Every record of one message; the message goes back when any of them must.
-    async fn message(self, body: String, deadline: Deadline) -> Outcome {
+    async fn message(self, body: String, report: Report, deadline: Deadline) -> Outcome {
         let notifications = match notification::parse(&body) {
             Ok(Body::TestEvent) => return Outcome::Skipped("s3:TestEvent".to_owned()),
             Ok(Body::Notifications(list)) => list,
@@ -160,7 +189,7 @@ impl Worker {
         };
         let mut result = Outcome::Skipped("no records".to_owned());
         for notification in notifications {
-            let outcome = self.notification(notification, deadline).await;
+            let outcome = self.notification(notification, &report, deadline).await;
             result = match (result, outcome) {
                 (Outcome::Retry(one), Outcome::Retry(other)) => Outcome::Retry(one.and(other)),
                 (Outcome::Retry(retry), _) => Outcome::Retry(retry),
@@ -170,14 +199,15 @@ impl Worker {
         result
     }
 
-    async fn notification(&self, notification: Notification, deadline: Deadline) -> Outcome {
-        let started = Instant::now();
-        let (key, event_name) = (notification.key.clone(), notification.event_name.clone());
-        let result = match plan(notification, self.processor.bucket()) {
-            Ok(plan) => self.processor.process(&plan, deadline).await,
+    async fn notification(&self, notification: Notification, report: &Report, deadline: Deadline) -> Outcome {
+        let (started, mut measured) = (Instant::now(), Measured::default());
+        let result = match plan(notification.clone(), self.processor.bucket()) {
+            Ok(plan) => self.processor.process(&plan, deadline, &mut measured).await,
             Err(error) => Err(error),
         };
         let outcome = result.unwrap_or_else(|error| error.outcome());
+        report.settled(&notification, &outcome, &measured, started.elapsed());
+        let Notification { key, event_name, .. } = notification;
         let detail = match &outcome {
             Outcome::Skipped(reason) => Some(reason.as_str()),
             Outcome::Rejected(rejection) => Some(rejection.code.as_str()),

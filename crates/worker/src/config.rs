@@ -37,6 +37,8 @@ pub struct Config {
     pub cores: NonZeroUsize,
     /// Whether Lambda's Runtime API hands out the messages.
     pub is_lambda: bool,
+    /// The name by which metrics tell this function from others.
+    pub service: String,
 }
 
 impl Config {
@@ -84,7 +86,7 @@ impl Config {
     };
 
     /// Everything that the worker reads, in the order of the README's table.
-    pub const VARIABLES: [Variable; 14] = [
+    pub const VARIABLES: [Variable; 15] = [
         setting::BUCKET,
         Self::RECIPE,
         Self::RECIPE_FILE,
@@ -98,6 +100,7 @@ impl Config {
         Self::EVENT_TOPIC_ARN,
         Self::EVENT_BUS,
         Self::DISTRIBUTION_ID,
+        setting::FUNCTION_NAME,
         Self::MEMORY,
     ];
 
@@ -122,6 +125,8 @@ impl Config {
             distribution_id: setting::text(lookup, Self::DISTRIBUTION_ID.name),
             cores: cores(),
             is_lambda: setting::text(lookup, RUNTIME_API).is_some(),
+            service: setting::text(lookup, setting::FUNCTION_NAME.name)
+                .unwrap_or_else(|| "worker".to_owned()),
         })
     }
 }

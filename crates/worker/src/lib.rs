@@ -17,6 +17,7 @@ pub mod plan;
 pub mod poller;
 pub mod process;
 pub mod queue;
+pub mod report;
 pub mod retry;
 pub mod store;
 pub mod tell;

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
 
@@ -40,6 +41,15 @@ pub struct Notification {
     pub size_bytes: Option<u64>,
     /// Comparable within one key only.
     pub sequencer: Option<String>,
+    /// For metrics only, where the sender tells it.
+    pub event_time: Option<Timestamp>,
+}
+
+impl Notification {
+    /// Whether somebody has put something there, by S3's own word or EventBridge's.
+    pub fn is_upload(&self) -> bool {
+        self.event_name.starts_with("ObjectCreated:") || self.event_name == "Object Created"
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +79,7 @@ struct Envelope {
     #[serde(rename = "detail-type")]
     detail_type: Option<String>,
     detail: Option<Detail>,
+    time: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -76,6 +87,7 @@ struct Envelope {
 struct S3Record {
     event_version: Option<String>,
     event_name: String,
+    event_time: Option<String>,
     s3: Detail,
 }
 
@@ -129,9 +141,9 @@ fn read(envelope: Envelope) -> Result<Body, BodyError> {
         Envelope { records: Some(records), .. } if !records.is_empty() => {
             records.into_iter().map(from_s3).collect::<Result<_, _>>().map(Body::Notifications)
         }
-        Envelope { detail_type: Some(event_name), detail: Some(detail), .. } => {
+        Envelope { detail_type: Some(event_name), detail: Some(detail), time, .. } => {
             let key = detail.object.key.clone(); // EventBridge does not encode it.
-            Ok(Body::Notifications(vec![notification(event_name, key, detail)]))
+            Ok(Body::Notifications(vec![notification(event_name, key, detail, time)]))
         }
         _ => Err(BodyError::NotAnEvent),
     }
@@ -145,16 +157,17 @@ fn from_s3(record: S3Record) -> Result<Notification, BodyError> {
     }
     let key = decode_key(&record.s3.object.key)
         .ok_or_else(|| BodyError::Key { key: record.s3.object.key.clone() })?;
-    Ok(notification(record.event_name, key, record.s3))
+    Ok(notification(record.event_name, key, record.s3, record.event_time))
 }
 
-fn notification(event_name: String, key: String, detail: Detail) -> Notification {
+fn notification(event_name: String, key: String, detail: Detail, time: Option<String>) -> Notification {
     Notification {
         bucket: detail.bucket.name,
         key,
         event_name,
         size_bytes: detail.object.size,
         sequencer: detail.object.sequencer,
+        event_time: time.and_then(|time| time.parse().ok()),
     }
 }
 

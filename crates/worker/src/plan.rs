@@ -39,6 +39,7 @@ mod tests {
             event_name: "ObjectCreated:Put".into(),
             size_bytes: Some(7),
             sequencer: Some("0A".into()),
+            event_time: None,
         };
         plan(notification, "ours")
     }

@@ -14,12 +14,14 @@ use imaging::{Cost, Encoded, Probe};
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::cdn::Cdn;
 use crate::deadline::Deadline;
 use crate::error::{Error, FailureCode, Outcome};
 use crate::judge;
 use crate::plan::Plan;
+use crate::report::Measured;
 use crate::store::{ByteStream, Commit, Fetched, SourceHead, Standing, Store, StoreError};
 use crate::tell::Tell;
 use crate::turns::Turns;
@@ -65,6 +67,13 @@ impl Permits {
     fn threads(&self) -> usize {
         self.cores.num_permits()
     }
+}
+
+/// What is to be made of what.
+struct Job<'a> {
+    source: &'a SourceKey,
+    revision: &'a Revision,
+    head: &'a SourceHead,
 }
 
 /// What was made of one source.
@@ -115,19 +124,30 @@ impl Processor {
 
     /// Brings what is published of one source in line with the source as it is now, and tells whoever is
     /// to be told, again where it was done before: nobody knows how far the one before came.
-    pub async fn process(&self, plan: &Plan, deadline: Deadline) -> Result<Outcome, Error> {
+    ///
+    /// `measured` is told how long the stages took, as far as it came.
+    pub async fn process(
+        &self,
+        plan: &Plan,
+        deadline: Deadline,
+        measured: &mut Measured,
+    ) -> Result<Outcome, Error> {
+        let started = Instant::now();
         let turn = deadline.wait(UNSEEN, self.turns.take(&plan.source)).await;
+        measured.waiting += started.elapsed();
         let _turn = turn.ok_or(Error::TooLate { needed_ms: ms(UNSEEN) })?;
         for _ in 0..MAX_ROUNDS {
-            if let Round::Settled(outcome, manifest) = self.round(plan, deadline).await? {
+            if let Round::Settled(outcome, manifest) = self.round(plan, deadline, measured).await? {
+                let started = Instant::now();
                 self.tell.tell(&manifest).await?;
+                measured.publishing += started.elapsed();
                 return Ok(outcome);
             }
         }
         Err(Error::Contended { rounds: MAX_ROUNDS })
     }
 
-    async fn round(&self, plan: &Plan, deadline: Deadline) -> Result<Round, Error> {
+    async fn round(&self, plan: &Plan, deadline: Deadline, measured: &mut Measured) -> Result<Round, Error> {
         // The manifest first: whoever commits between this and our own commit makes ours fail, and
         // the source is read after it, so ours is never older than what it replaces.
         let standing = self.store.manifest(&plan.source.manifest()).await?;
@@ -140,17 +160,22 @@ impl Processor {
             {
                 return Ok(Round::Settled(outcome, Box::new(manifest.clone())));
             }
+            measured.is_new = true;
             if let Err(Error::Rejected(rejection)) = self.judge_head(&head) {
                 let made = Made::Rejected { size_px: None, rejection };
-                return self.publish(plan, standing.as_ref(), &head, made).await;
+                return self.publish(plan, standing.as_ref(), &head, made, measured).await;
             }
         }
+        measured.is_new = true;
+        let started = Instant::now();
         let Some(Fetched { head, body }) = self.store.get_source(&plan.source).await? else {
             return self.remove(plan, standing).await;
         };
+        measured.reading += started.elapsed();
         let revision = self.revision(&head, standing.as_ref());
-        let made = self.make(&plan.source, &revision, &head, body, deadline).await?;
-        self.publish(plan, standing.as_ref(), &head, made).await
+        let job = Job { source: &plan.source, revision: &revision, head: &head };
+        let made = self.make(&job, body, deadline, measured).await?;
+        self.publish(plan, standing.as_ref(), &head, made, measured).await
     }
 
     /// Whether every rendition that a manifest names is there.
@@ -165,14 +190,13 @@ impl Processor {
     /// Makes the renditions, or says why the bytes do not allow it.
     async fn make(
         &self,
-        source: &SourceKey,
-        revision: &Revision,
-        head: &SourceHead,
+        job: &Job<'_>,
         body: ByteStream,
         deadline: Deadline,
+        measured: &mut Measured,
     ) -> Result<Made, Error> {
         let mut size_px = None;
-        match self.try_make(source, revision, head, body, deadline, &mut size_px).await {
+        match self.try_make(job, body, deadline, &mut size_px, measured).await {
             Ok(made) => Ok(made),
             Err(error) => match error.outcome() {
                 Outcome::Rejected(rejection) => Ok(Made::Rejected { size_px, rejection }),
@@ -184,24 +208,30 @@ impl Processor {
     /// `size_px` keeps what the header said, for a manifest that rejects what comes after it.
     async fn try_make(
         &self,
-        source: &SourceKey,
-        revision: &Revision,
-        head: &SourceHead,
+        job: &Job<'_>,
         body: ByteStream,
         deadline: Deadline,
         size_px: &mut Option<(u32, u32)>,
+        measured: &mut Measured,
     ) -> Result<Made, Error> {
-        let declared = self.judge_head(head)?;
-        let held = deadline.wait(UNSEEN, self.hold_source(head)).await;
+        let declared = self.judge_head(job.head)?;
+        let started = Instant::now();
+        let held = deadline.wait(UNSEEN, self.hold_source(job.head)).await;
+        measured.waiting += started.elapsed();
         let held = held.ok_or(Error::TooLate { needed_ms: ms(UNSEEN) })??;
-        let bytes = self.read(source, head, body).await?;
+        let started = Instant::now();
+        let bytes = self.read(job, body).await?;
+        measured.reading += started.elapsed();
+        measured.bytes_in += bytes.len() as u64;
         let probe = judge::header(Some(declared), &bytes, &self.limits, &self.recipe)?;
         let (width, height) = (probe.width_px, probe.height_px);
         *size_px = Some((width, height));
         let needed_ms = probe.cost.cpu_ms;
+        let started = Instant::now();
         let permits = deadline.wait(Duration::from_millis(needed_ms), self.permits(probe.cost)).await;
+        measured.waiting += started.elapsed();
         let permits = permits.ok_or(Error::TooLate { needed_ms })??;
-        let (renditions, placeholder) = self.render(source, revision, bytes, probe, (permits, held)).await?;
+        let (renditions, placeholder) = self.render(job, bytes, probe, (permits, held), measured).await?;
         Ok(Made::Ready { width, height, renditions, placeholder })
     }
 
@@ -210,13 +240,8 @@ impl Processor {
     }
 
     /// Reads the body, never beyond the limit, whatever the headers said.
-    async fn read(
-        &self,
-        source: &SourceKey,
-        head: &SourceHead,
-        mut body: ByteStream,
-    ) -> Result<Bytes, Error> {
-        let what = format!("read {source}");
+    async fn read(&self, job: &Job<'_>, mut body: ByteStream) -> Result<Bytes, Error> {
+        let (head, what) = (job.head, format!("read {}", job.source));
         // `judge_head` has seen that the length is within the limit.
         let mut bytes = BytesMut::with_capacity(usize::try_from(head.size_bytes).unwrap_or(0));
         while let Some(chunk) = body.try_next().await.map_err(|error| StoreError::failed(&what, error))? {
@@ -233,12 +258,13 @@ impl Processor {
     /// Pixel work on a blocking thread; each rendition is written while the next one is made.
     async fn render(
         &self,
-        source: &SourceKey,
-        revision: &Revision,
+        job: &Job<'_>,
         bytes: Bytes,
         probe: Probe,
         held: (Permits, OwnedSemaphorePermit),
+        measured: &mut Measured,
     ) -> Result<(Vec<Rendition>, Placeholder), Error> {
+        let started = Instant::now();
         let (encoded, mut made) = mpsc::unbounded_channel::<Encoded>();
         let threads = held.0.threads();
         let recipe = self.recipe.clone();
@@ -251,16 +277,20 @@ impl Processor {
         });
         let mut writes = JoinSet::new();
         while let Some(one) = made.recv().await {
-            let (store, rendition) = (self.store.clone(), rendition_of(source, revision, &one));
+            let (store, rendition) = (self.store.clone(), rendition_of(job.source, job.revision, &one));
             writes.spawn(async move {
                 store.put_rendition(&rendition, Bytes::from_owner(one.bytes)).await.map(|()| rendition)
             });
         }
         let placeholder = pixels.await.map_err(panicked)?.map_err(Error::Imaging)?;
+        measured.pixels += started.elapsed();
+        let started = Instant::now();
         let mut renditions = Vec::new();
         while let Some(written) = writes.join_next().await {
             renditions.push(written.map_err(panicked)??);
         }
+        measured.publishing += started.elapsed();
+        measured.bytes_out += renditions.iter().map(|rendition| rendition.bytes).sum::<u64>();
         renditions.sort_by_key(|rendition: &Rendition| self.recipe.place(&rendition.name, rendition.format));
         Ok((renditions, placeholder))
     }
@@ -317,6 +347,7 @@ impl Processor {
         standing: Option<&Standing>,
         head: &SourceHead,
         made: Made,
+        measured: &mut Measured,
     ) -> Result<Round, Error> {
         let (told, size_px, outcome) = match made {
             Made::Ready { width, height, renditions, placeholder } => {
@@ -327,7 +358,10 @@ impl Processor {
             }
         };
         let manifest = self.manifest(plan, standing, head, size_px, told);
-        Ok(match self.store.commit(&plan.source.manifest(), standing, &manifest).await? {
+        let started = Instant::now();
+        let commit = self.store.commit(&plan.source.manifest(), standing, &manifest).await?;
+        measured.publishing += started.elapsed();
+        Ok(match commit {
             Commit::Done => Round::Settled(outcome, Box::new(manifest)),
             Commit::Lost => Round::LostRace,
         })

@@ -127,6 +127,7 @@ impl Instance {
             distribution_id: None,
             cores: CORES,
             is_lambda: kind == Kind::Function,
+            service: "worker".to_owned(),
         };
         let clients = clients::of_worker(turnstile.gate(caller), clock, &config);
         let worker = Worker::new(config, clients);

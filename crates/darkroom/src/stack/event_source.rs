@@ -105,6 +105,9 @@ fn to_record(message: &Message) -> SqsMessage {
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
+    if let Some(header) = &message.trace_header {
+        record.attributes.insert("AWSTraceHeader".to_owned(), header.clone());
+    }
     record
 }
 

@@ -29,6 +29,7 @@ use worker::{Clients, Worker};
 use crate::local::queue::Role;
 use crate::local::{self, Local, s3, sqs};
 use event_source::EventSource;
+pub use event_source::to_event;
 use live::Live;
 use tokens::{Secrets, Tokens};
 
@@ -230,6 +231,7 @@ fn worker_config(options: &Options, queue_url: &str) -> worker::Config {
         distribution_id: None,
         cores: worker::config::cores(),
         is_lambda: true,
+        service: "worker".to_owned(),
     }
 }
 
