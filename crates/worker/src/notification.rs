@@ -4,7 +4,6 @@
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
 
@@ -41,8 +40,8 @@ pub struct Notification {
     pub size_bytes: Option<u64>,
     /// Comparable within one key only.
     pub sequencer: Option<String>,
-    /// For metrics only, where the sender tells it.
-    pub event_time: Option<Timestamp>,
+    /// For metrics only: RFC 3339, where the sender tells it, and as the sender writes it.
+    pub event_time: Option<String>,
 }
 
 impl Notification {
@@ -167,7 +166,7 @@ fn notification(event_name: String, key: String, detail: Detail, time: Option<St
         event_name,
         size_bytes: detail.object.size,
         sequencer: detail.object.sequencer,
-        event_time: time.and_then(|time| time.parse().ok()),
+        event_time: time,
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lambda_events::event::sqs::SqsMessage;
 use contract::UploadKey;
+use jiff::Timestamp;
 use telemetry::{Metrics, Unit};
 
 use crate::error::{Outcome, Retry};
@@ -154,7 +155,8 @@ impl Report {
 /// From the issue of the URL, which the key knows, to the event: what the uploader has waited for the upload itself.
 fn upload_lag(notification: &Notification) -> Option<Duration> {
     let issued_at = UploadKey::parse(&notification.key)?.issued_at();
-    Duration::try_from(notification.event_time?.duration_since(issued_at)).ok()
+    let event_time: Timestamp = notification.event_time.as_deref()?.parse().ok()?;
+    Duration::try_from(event_time.duration_since(issued_at)).ok()
 }
 
 /// `Root=1-...;Parent=...;Sampled=1` -> `1-...`.
