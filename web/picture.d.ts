@@ -78,6 +78,8 @@ export type PictureData = {
      */
     color: string;
 };
+/** What a browser is offered, best first; the last one present is the fallback. */
+export declare const FORMATS: string[];
 /**
  * Everything that a <picture> needs, for any framework: a source for each format but the last, and the last as the <img>.
  * @param {PictureManifest} manifest

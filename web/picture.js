@@ -41,8 +41,10 @@ import { thumbHashUrl } from "./thumbhash.js";
  * @property {string} color the mean colour, "#rrggbb", or ""
  */
 
-// What a browser is offered, best first; the last one present is the fallback.
-const FORMATS = ["avif", "webp", "png", "jpeg"];
+const DEFAULT_SIZES = "100vw";
+
+/** What a browser is offered, best first; the last one present is the fallback. */
+export const FORMATS = ["avif", "webp", "png", "jpeg"];
 
 /**
  * Everything that a <picture> needs, for any framework: a source for each format but the last, and the last as the <img>.
@@ -50,7 +52,7 @@ const FORMATS = ["avif", "webp", "png", "jpeg"];
  * @param {Choice} choice
  * @returns {PictureData}
  */
-export function pictureData(manifest, { cdn, sizes = "100vw", formats = FORMATS, rendition }) {
+export function pictureData(manifest, { cdn, sizes = DEFAULT_SIZES, formats = FORMATS, rendition }) {
   const chosen = renditions(manifest, rendition ? { name: rendition } : { whole: true });
   const groups = FORMATS.filter((format) => formats.includes(format))
     .map((format) => distinctWidths(chosen.filter((one) => one.format === format)))
@@ -229,7 +231,7 @@ function hasShape(one, { width = 0, height = 0 } = {}) {
  */
 function distinctWidths(group) {
   // The first of a width stays: what is set last wins in a Map.
-  const byWidth = new Map(group.toReversed().map((one) => [one.width, one]));
+  const byWidth = new Map([...group].reverse().map((one) => [one.width, one]));
   return [...byWidth.values()].sort((a, b) => a.width - b.width);
 }
 

@@ -1,8 +1,8 @@
 // Owns how a set of renditions is arranged for the eye: as a grid of names by formats, which of them make a tile's picture,
 // and which two are compared first. Pure.
 
-/** Best first; a format that is not named here comes last. */
-const FORMATS = ["avif", "webp", "png", "jpeg"];
+import { FORMATS } from "../picture.js";
+
 /** A tile's width on a dense screen, where a recipe has no `thumb`. */
 const TILE_PX = 300;
 
@@ -39,6 +39,7 @@ function largestOf(renditions, byFormat) {
   return [...renditions].sort((a, b) => byFormat(a.format, b.format) || b.width - a.width)[0];
 }
 
+/** Best first; a format that is not known comes last. */
 function rank(format) {
   const at = FORMATS.indexOf(format);
   return at < 0 ? FORMATS.length : at;

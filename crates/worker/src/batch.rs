@@ -121,7 +121,7 @@ impl Worker {
 
     async fn settle_one(&self, message: SqsMessage, report: Report, deadline: Deadline) -> Settled {
         let started = Instant::now();
-        let receive_count = receive_count(&message);
+        let receive_count = report.receive_count;
         let is_last = receive_count >= self.max_receive_count;
         let body = message.body.clone().unwrap_or_default();
         let job = self.clone().message(body.clone(), report.clone(), deadline.last_if(is_last));

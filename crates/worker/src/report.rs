@@ -11,6 +11,7 @@ use telemetry::{Metrics, Unit};
 
 use crate::error::{Outcome, Retry};
 use crate::notification::Notification;
+use crate::process::ms;
 
 /// The numbers of one source's processing, as far as it came: over all rounds, where it had to start again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub struct Report {
     request_id: Option<String>,
     message_id: Option<String>,
     trace_id: Option<String>,
-    receive_count: u32,
+    pub(crate) receive_count: u32,
     /// How long the message had waited when it was received for the first time.
     queue_age: Option<Duration>,
 }
@@ -164,8 +165,4 @@ fn upload_lag(notification: &Notification) -> Option<Duration> {
 fn trace_root(header: &str) -> Option<String> {
     let root = header.split(';').find_map(|part| part.trim().strip_prefix("Root="))?;
     Some(root.to_owned())
-}
-
-fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -44,8 +44,8 @@ pub struct Live {
 }
 
 /// `GET /dev/events`: the counts at once, and again whenever they have changed.
-pub fn router(counts: watch::Receiver<Counts>, stopped: watch::Receiver<bool>) -> Router {
-    let events = async move || Sse::new(events(counts, stopped)).keep_alive(KeepAlive::default());
+pub fn router(counts: watch::Sender<Counts>, stopped: watch::Receiver<bool>) -> Router {
+    let events = async move || Sse::new(events(counts.subscribe(), stopped)).keep_alive(KeepAlive::default());
     Router::new().route("/dev/events", get(events))
 }
 
@@ -70,8 +70,9 @@ impl Live {
         Self { writes: local.objects.writes(), local, counts: watch::Sender::default() }
     }
 
-    pub fn counts(&self) -> watch::Receiver<Counts> {
-        self.counts.subscribe()
+    /// Where the counts can be listened to.
+    pub fn counts(&self) -> watch::Sender<Counts> {
+        self.counts.clone()
     }
 
     /// Runs until told to stop.
@@ -102,10 +103,13 @@ impl Live {
                 Err(_) => break,
             }
         }
-        let (queue, dead_letters) =
-            tokio::try_join!(self.local.queue.counts(), self.local.dead_letters.counts())?;
-        (now.waiting, now.in_flight, now.delayed) = (queue.visible, queue.in_flight, queue.delayed);
-        now.dead_letters = dead_letters.total();
+        // Counting a queue reads all of it: not while nobody listens.
+        if self.counts.receiver_count() > 0 {
+            let (queue, dead_letters) =
+                tokio::try_join!(self.local.queue.counts(), self.local.dead_letters.counts())?;
+            (now.waiting, now.in_flight, now.delayed) = (queue.visible, queue.in_flight, queue.delayed);
+            now.dead_letters = dead_letters.total();
+        }
         self.counts.send_if_modified(|counts| std::mem::replace(counts, now) != now);
         Ok(())
     }
