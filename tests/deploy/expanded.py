@@ -34,6 +34,7 @@ MADE_UP = {
     "AWS::ApiGateway::RestApi": {"Ref": "{name}"},
     "AWS::ApiGateway::UsagePlan": {"Ref": "{name}"},
     "AWS::ApiGatewayV2::Api": {"Ref": "{name}"},
+    "AWS::CloudWatch::Alarm": {"Arn": "arn:aws:cloudwatch:{region}:{account}:alarm:{name}"},
     "AWS::CloudFront::Distribution": {"Ref": "E{name}", "DomainName": "{name}.cloudfront.net"},
     "AWS::CloudFront::Function": {"FunctionMetadata.FunctionARN": "arn:aws:cloudfront::{account}:function/{name}"},
     "AWS::CloudFront::OriginAccessControl": {"Id": "{name}"},

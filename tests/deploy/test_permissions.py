@@ -9,6 +9,7 @@ from policies import ANYONE, Policies, identity_statements, several
 LAYOUTS = ["flat", "nested"]
 CDN, S3, EVENTS = "cloudfront.amazonaws.com", "s3.amazonaws.com", "events.amazonaws.com"
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:told"
+ANYTHING = "anything"  # of an action that knows no resources
 # On what each may do each thing, as far as the layouts are alike; `things` says what is meant.
 MAY = {
     ("Presign", "s3:PutObject"): {"source"},
@@ -32,6 +33,11 @@ MAY = {
     ("Worker", "logs:CreateLogStream"): {"worker's log"},
     ("Worker", "logs:PutLogEvents"): {"worker's log"},
     (CDN, "s3:GetObject"): {"manifest", "rendition"},
+    **{
+        (who, action): ANYTHING
+        for who in ("Presign", "Worker")
+        for action in ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
+    },
 }
 # Who tells the queue of sources.
 SENDER = {"flat": S3, "nested": EVENTS}
@@ -68,7 +74,8 @@ def stack(layout):
 
 
 def table(layout):
-    return MAY | {(SENDER[layout], "sqs:SendMessage"): {"queue"}}
+    resolved = {key: things(layout).keys() if some == ANYTHING else some for key, some in MAY.items()}
+    return resolved | {(SENDER[layout], "sqs:SendMessage"): {"queue"}}
 
 
 def things(layout):
@@ -149,6 +156,8 @@ def test_no_role_has_a_wildcard_but_in_keys_and_at_the_end_of_a_log_group(layout
     for role in stack(layout).of_type("AWS::IAM::Role").values():
         for statement in identity_statements(role):
             assert "*" not in str(statement["Action"])
+            if all(action.startswith("xray:") for action in several(statement["Action"])):
+                continue  # which knows no resources
             for arn in several(statement["Resource"]):
                 is_object = arn.startswith(stack(layout).attribute("Bucket", "Arn") + "/")
                 assert is_object or "*" not in (arn.removesuffix(":*") if ":log-group:" in arn else arn), arn

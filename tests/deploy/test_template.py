@@ -1,6 +1,7 @@
 """What the templates make, for the parameters that change it."""
 
 import functools
+import json
 import re
 
 import pytest
@@ -328,6 +329,120 @@ def test_alarms_reach_who_wants_them():
     assert subscription == {"Protocol": "email", "Endpoint": "a@example.org"}
     for alarm in deployed().of_type("AWS::CloudWatch::Alarm").values():
         assert alarm["Properties"]["AlarmActions"] == [deployed().attribute("Alarms")]
+
+
+def test_every_log_is_kept_for_as_long_as_it_was_asked_for():
+    logs = deployed(LogRetentionDays=7).of_type("AWS::Logs::LogGroup")
+    assert {one["Properties"]["RetentionInDays"] for one in logs.values()} == {"7"}
+    groups = {deployed().attribute(name) for name in logs}
+    functions = [made(name)["LoggingConfig"]["LogGroup"] for name in ("Presign", "Worker")]
+    stage = made("ApiApiGatewayDefaultStage")["AccessLogSettings"]["DestinationArn"]
+    assert groups == {*functions, stage.split(":log-group:")[1].removesuffix(":*")}
+
+
+@each_template
+def test_every_function_is_traced(path):
+    for function in deployed(path, **given(path)).of_type("AWS::Lambda::Function").values():
+        assert function["Properties"]["TracingConfig"] == {"Mode": "Active"}
+
+
+def emitted():
+    """Every metric that the functions tell, as (function, name, dimensions): tests/it/metrics.rs holds the list to that."""
+    functions = json.loads((ROOT / "fixtures/metrics.json").read_text())
+    return {
+        (function.capitalize(), name, tuple(sorted(dimensions)))
+        for function, metrics in functions.items()
+        for name, metric in metrics.items()
+        for dimensions in metric["dimensions"]
+    }
+
+
+# What AWS counts by itself, of what is read here.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+# https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html
+OF_AWS = {
+    "AWS/SQS": (
+        "QueueName",
+        {
+            "ApproximateAgeOfOldestMessage",
+            "ApproximateNumberOfMessagesVisible",
+            "ApproximateNumberOfMessagesNotVisible",
+        },
+    ),
+    "AWS/Lambda": ("FunctionName", {"ConcurrentExecutions", "Duration", "Errors", "Invocations", "Throttles"}),
+    "AWS/ApiGateway": ("ApiId", {"4xx", "5xx", "Count", "Latency"}),
+}
+
+
+def read(namespace, name, dimensions):
+    """Our metric as `emitted` has it, or None of one that AWS counts."""
+    if namespace in OF_AWS:
+        dimension, names = OF_AWS[namespace]
+        assert dimensions.keys() == {dimension} and name in names, name
+        return None
+    assert namespace == "Darkroom", namespace
+    by_service = {deployed().attribute(function): function for function in ("Presign", "Worker")}
+    return by_service[dimensions["Service"]], name, tuple(sorted(dimensions))
+
+
+SEARCH = re.compile(r"""SEARCH\('\{(\w+),([\w,]+)\} MetricName="(\w+)" Service="([\w-]+)"', '\w+'\)""")
+
+
+def shown(widget):
+    for metric in widget["properties"].get("metrics", []):
+        if isinstance(metric[0], dict):
+            namespace, dimensions, name, service = SEARCH.fullmatch(metric[0]["expression"]).groups()
+            yield read(namespace, name, dict.fromkeys(dimensions.split(",")) | {"Service": service})
+        else:
+            namespace, name, *dimensions = metric[:-1]
+            yield read(namespace, name, dict(zip(dimensions[::2], dimensions[1::2], strict=True)))
+
+
+def dashboard():
+    return json.loads(made("Dashboard")["DashboardBody"])["widgets"]
+
+
+def test_the_dashboard_shows_every_metric_that_the_functions_tell_and_no_other():
+    assert {metric for widget in dashboard() for metric in shown(widget)} - {None} == emitted()
+
+
+def alarms():
+    return {name: one["Properties"] for name, one in deployed().of_type("AWS::CloudWatch::Alarm").items()}
+
+
+def test_every_alarm_watches_a_metric_that_is_told_and_is_on_the_dashboard():
+    for alarm in alarms().values():
+        several = [one["MetricStat"]["Metric"] for one in alarm.get("Metrics", []) if "MetricStat" in one]
+        for metric in several or [alarm]:
+            dimensions = {one["Name"]: one["Value"] for one in metric["Dimensions"]}
+            assert read(metric["Namespace"], metric["MetricName"], dimensions) in emitted() | {None}
+        assert alarm["TreatMissingData"] == "notBreaching", "nothing happens at night"
+    [of_alarms] = [widget["properties"]["alarms"] for widget in dashboard() if widget["type"] == "alarm"]
+    assert set(of_alarms) == {deployed().attribute(name, "Arn") for name in alarms()}
+
+
+def test_the_alarm_of_rejections_counts_both_sides_and_gaps_as_nothing():
+    of_share, *_ = alarm = alarms()["RejectionsAlarm"]["Metrics"]
+    ids = {one["Id"] for one in alarm if "MetricStat" in one}
+    used = re.findall(r"FILL\((\w+), 0\)", of_share["Expression"])
+    assert set(used) == ids and not re.search(r"(?<!FILL\()\b(rejected|published)\b", of_share["Expression"])
+
+
+@pytest.mark.parametrize("seconds", TIMEOUTS)
+def test_a_worker_is_slow_above_four_fifths_of_its_timeout(seconds):
+    slow = deployed(WorkerTimeoutSeconds=seconds).resources["WorkerSlowAlarm"]["Properties"]
+    assert slow["Threshold"] == 800 * int(seconds)
+
+
+def test_widgets_do_not_cover_each_other():
+    cells = [
+        (x, y)
+        for one in dashboard()
+        for x in range(one["x"], one["x"] + one["width"])
+        for y in range(one["y"], one["y"] + one["height"])
+    ]
+    assert len(cells) == len(set(cells)) and max(x for x, _ in cells) < 24
 
 
 # Parameters and form

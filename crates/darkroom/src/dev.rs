@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use contract::Recipe;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 use worker::config::read_recipe;
 use worker::poller::stop_signal;
 
 use crate::local::sqs::DEAD_LETTER_QUEUE_NAME;
+use crate::stack::meters::Meters;
 use crate::stack::{ACCESS_KEY, BUCKET, Options, REGION, SECRET_KEY, Stack};
 use crate::tools;
 
@@ -38,20 +41,22 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    log_to_terminal();
+    let meters = Meters::default();
+    log_to_terminal(&meters);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
-    runtime.block_on(serve(args))?;
+    runtime.block_on(serve(args, meters))?;
     // Pixel work that nobody waits for any more must not hold up the end.
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(args: Args) -> anyhow::Result<()> {
+async fn serve(args: Args, meters: Meters) -> anyhow::Result<()> {
     let recipe = recipe(args.recipe.as_deref())?;
     let dir = (!args.memory).then_some(args.dir);
     let (port, run_worker) = (args.port, !args.no_worker);
     let url_expiry = Duration::from_secs(args.url_expiry);
-    let options = Options { dir: dir.clone(), port, recipe, run_worker, url_expiry, ..Options::default() };
+    let options =
+        Options { dir: dir.clone(), port, recipe, run_worker, url_expiry, meters, ..Options::default() };
     let mut stop = stop_signal()?;
     let stack = Stack::start(options).await?;
     greet(&stack, dir);
@@ -82,10 +87,11 @@ fn greet(stack: &Stack, dir: Option<PathBuf>) {
     println!("Ctrl-C ends it.");
 }
 
-/// One line an event; `RUST_LOG` says which.
-fn log_to_terminal() {
+/// One line an event; `RUST_LOG` says which. Metrics go to the page.
+fn log_to_terminal(meters: &Meters) {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("warn,darkroom=info,worker=info"));
     let colours = std::io::stdout().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(colours).compact().init();
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(colours).compact();
+    tracing_subscriber::registry().with(lines.with_filter(filter)).with(meters.listener()).init();
 }

@@ -25,8 +25,9 @@ use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use lambda_http::http::{Response, StatusCode};
 use lambda_http::request::RequestContext;
 use lambda_http::tower::{Layer, ServiceExt};
+use lambda_http::tracing::Instrument;
 use lambda_http::{Body, Request, RequestExt, service_fn, tracing};
-use telemetry::{Metrics, Unit};
+use telemetry::{Metrics, Unit, trace_id};
 use tower_http::cors::CorsLayer;
 
 pub use config::Config;
@@ -69,13 +70,14 @@ impl Presign {
 
     async fn handle_call(&self, request: Request) -> Response<Body> {
         let started = Instant::now();
+        let origin = Origin::of(&request);
         let route = route::find(request.method(), client_path(&request));
-        let answer = match self.answer(&request, &route).await {
+        let answer = match self.answer(&request, &route).instrument(origin.span()).await {
             Ok(answer) => answer,
             Err(problem) => Answer::from(problem),
         };
         let elapsed_ms = started.elapsed().as_secs_f64() * 1000.0;
-        self.report(&request, route.as_ref().map_or("none", Route::name), &answer, elapsed_ms);
+        self.report(&origin, route.as_ref().map_or("none", Route::name), &answer, elapsed_ms);
         answer.into_response()
     }
 
@@ -98,25 +100,47 @@ impl Presign {
 
     /// One line a request, for people and for CloudWatch's counters. Neither the URL nor a header is in it:
     /// both can hold secrets.
-    fn report(&self, request: &Request, route: &str, answer: &Answer, elapsed_ms: f64) {
+    fn report(&self, origin: &Origin, route: &str, answer: &Answer, elapsed_ms: f64) {
         let service = ("Service", self.config.service.as_str());
-        let request_id = request.lambda_context_ref().map(|context| context.request_id.as_str());
         let now_ms = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default();
-        let mut metrics = Metrics::new(now_ms)
-            .property("requestId", request_id)
+        let line = Metrics::new(now_ms)
+            .property("requestId", origin.request_id.as_deref())
+            .property("xrayTraceId", origin.trace_id.as_deref())
             .property("status", answer.status.as_u16())
-            .metric(&[service, ("Route", route)], "HandlerTime", Unit::Milliseconds, elapsed_ms);
-        match answer.counted {
-            Counted::Nothing => {}
+            .metric_apart(&[service], &[("Route", route)], "HandlerTime", Unit::Milliseconds, elapsed_ms);
+        let line = match answer.counted {
+            Counted::Nothing => line,
             Counted::Issued { method, content_type } => {
-                let dimensions = [service, ("Method", method), ("Type", content_type)];
-                metrics = metrics.metric(&dimensions, "UrlsIssued", Unit::Count, 1);
+                let apart = [("Method", method), ("Type", content_type)];
+                line.metric_apart(&[service], &apart, "UrlsIssued", Unit::Count, 1)
             }
             Counted::Refused { code } => {
-                metrics = metrics.metric(&[service, ("Code", code)], "Refusals", Unit::Count, 1);
+                line.metric_apart(&[service], &[("Code", code)], "Refusals", Unit::Count, 1)
             }
+        };
+        line.emit();
+    }
+}
+
+/// Which request this is, and of which trace, as Lambda has it.
+struct Origin {
+    request_id: Option<String>,
+    trace_id: Option<String>,
+}
+
+impl Origin {
+    fn of(request: &Request) -> Self {
+        let context = request.lambda_context_ref();
+        Self {
+            request_id: context.map(|context| context.request_id.clone()),
+            trace_id: context.and_then(|context| context.xray_trace_id.as_deref()).and_then(trace_id),
         }
-        metrics.emit();
+    }
+
+    /// Every line of the log says whose it is.
+    fn span(&self) -> tracing::Span {
+        let Self { request_id, trace_id } = self;
+        tracing::info_span!("request", requestId = request_id, xrayTraceId = trace_id)
     }
 }
 

@@ -87,9 +87,11 @@ async fn every_request_leaves_one_line_that_cloudwatch_counts_and_no_secret_at_t
     for line in &counted {
         assert!(line["HandlerTime"].as_f64().is_some_and(|ms| ms > 0.0));
         assert_eq!((told(line, "Service"), told(line, "requestId").len()), ("function".to_owned(), 36));
+        assert_eq!(told(line, "xrayTraceId"), "1-5759e988-bd862e3fe1be46a994272793");
         // Every dimension and every number that is announced is there.
         for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
-            for name in directive["Dimensions"][0].as_array().unwrap() {
+            let sets = directive["Dimensions"].as_array().unwrap();
+            for name in sets.iter().flat_map(|names| names.as_array().unwrap()) {
                 assert!(line[name.as_str().unwrap()].is_string(), "{line}");
             }
             assert!(line[directive["Metrics"][0]["Name"].as_str().unwrap()].is_number(), "{line}");
@@ -127,7 +129,10 @@ async fn a_failure_of_ours_is_told_in_the_log_with_the_requests_id_and_not_in_th
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let error = lines.iter().find(|line| line["level"] == "ERROR").unwrap();
     assert!(error["error"].as_str().unwrap().contains("Connection refused"), "{error}");
-    assert_eq!(error["span"]["requestId"], lines.last().unwrap()["requestId"], "{log}");
+    for name in ["requestId", "xrayTraceId"] {
+        assert!(error["span"][name].is_string(), "{log}");
+        assert_eq!(error["span"][name], lines.last().unwrap()[name], "{log}");
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod lines;
 mod metrics;
+mod trace;
 
 use std::error::Error;
 
@@ -13,7 +14,9 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::{JsonFields, format};
 use tracing_subscriber::util::SubscriberInitExt;
 
-pub use metrics::{Metrics, TARGET, Unit};
+pub use lines::listener;
+pub use metrics::{Metrics, NAMESPACE, TARGET, Unit};
+pub use trace::trace_id;
 
 /// Whose lines follow the level that was asked for.
 const OURS: [&str; 2] = ["presign", "worker"];
@@ -27,7 +30,10 @@ pub fn init() {
 }
 
 /// What [`init`] starts, writing elsewhere.
-pub fn subscriber<W>(level: &str, writer: W) -> impl Subscriber + Send + Sync + use<W>
+pub fn subscriber<W>(
+    level: &str,
+    writer: W,
+) -> impl Subscriber + Send + Sync + use<W>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {

@@ -1,11 +1,15 @@
-//! How an event becomes a line: metrics as they are, everything else as tracing's JSON.
+//! How an event becomes a line: metrics as they are, everything else as tracing's JSON. Who is in the same process can
+//! listen to the lines of metrics.
 
 use std::fmt;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::metrics::TARGET;
@@ -28,15 +32,37 @@ where
         if event.metadata().target() != TARGET {
             return self.0.format_event(context, writer, event);
         }
-        let mut found = Document::default();
-        event.record(&mut found);
-        writeln!(writer, "{}", found.0)
+        writeln!(writer, "{}", Document::of(event).0)
+    }
+}
+
+/// Calls `heard` with every line of metrics, as it would be written.
+pub fn listener<S>(heard: impl Fn(&str) + Send + Sync + 'static) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    Listener(heard).with_filter(filter_fn(|metadata| metadata.target() == TARGET))
+}
+
+struct Listener<F>(F);
+
+impl<S: Subscriber, F: Fn(&str) + 'static> Layer<S> for Listener<F> {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        (self.0)(&Document::of(event).0);
     }
 }
 
 /// The one field that an event of metrics has.
 #[derive(Default)]
 struct Document(String);
+
+impl Document {
+    fn of(event: &Event<'_>) -> Self {
+        let mut document = Self::default();
+        event.record(&mut document);
+        document
+    }
+}
 
 impl Visit for Document {
     fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {

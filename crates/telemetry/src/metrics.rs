@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 /// The target of events that are metrics.
 pub const TARGET: &str = "metrics";
 
-const NAMESPACE: &str = "Darkroom";
+pub const NAMESPACE: &str = "Darkroom";
 
 /// CloudWatch's name for what a number counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum Unit {
 #[derive(Debug)]
 pub struct Metrics {
     timestamp_ms: u64,
-    /// Dimensions, and the metrics that have them.
+    /// Sets of dimensions, and the metrics that have them.
     directives: Vec<(Value, Vec<Value>)>,
     members: Map<String, Value>,
 }
@@ -43,16 +43,34 @@ impl Metrics {
     /// must be few.
     #[must_use]
     pub fn metric(
-        mut self,
+        self,
         dimensions: &[(&str, &str)],
         name: &str,
         unit: Unit,
         value: impl Into<Value>,
     ) -> Self {
-        let names: Vec<_> = dimensions.iter().map(|(name, _)| *name).collect();
-        self.directive(&json!([names])).push(json!({ "Name": name, "Unit": format!("{unit:?}") }));
-        for (name, value) in dimensions {
-            self = self.property(name, *value);
+        self.counted(&[dimensions], name, unit, value.into())
+    }
+
+    /// A number counted in all, which alarms watch, and once more apart by further dimensions.
+    #[must_use]
+    pub fn metric_apart(
+        self,
+        dimensions: &[(&str, &str)],
+        apart: &[(&str, &str)],
+        name: &str,
+        unit: Unit,
+        value: impl Into<Value>,
+    ) -> Self {
+        self.counted(&[dimensions, &[dimensions, apart].concat()], name, unit, value.into())
+    }
+
+    fn counted(mut self, sets: &[&[(&str, &str)]], name: &str, unit: Unit, value: Value) -> Self {
+        let names = sets.iter().map(|set| set.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+        let names = json!(names.collect::<Vec<_>>());
+        self.directive(&names).push(json!({ "Name": name, "Unit": format!("{unit:?}") }));
+        for (name, value) in sets.concat() {
+            self = self.property(name, value);
         }
         self.property(name, value)
     }

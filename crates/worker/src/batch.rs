@@ -18,7 +18,7 @@ use crate::notification::{self, Body, Notification};
 use crate::plan::plan;
 use crate::process::{Processor, ms};
 use crate::queue::Queue;
-use crate::report::{Measured, Report};
+use crate::report::{Invocation, Measured, Report};
 use crate::retry;
 
 /// Kept back from the deadline: the answer must be out before Lambda ends the invocation.
@@ -76,24 +76,24 @@ impl Worker {
     /// Handles a batch; the ids in the answer go back to the queue, all others are done.
     pub async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, NoMessageId> {
         let LambdaEvent { payload, context } = event;
-        let request_id = Some(context.request_id.as_str()).filter(|id| !id.is_empty());
-        self.invocation(payload, request_id, Deadline::after(remaining(context.deadline))).await
+        self.invocation(payload, &Invocation::of(&context), Deadline::after(remaining(context.deadline)))
+            .await
     }
 
     /// [`Self::handle`] with a deadline of the runtime's own clock.
     pub async fn batch(&self, event: SqsEvent, deadline: Deadline) -> Result<SqsBatchResponse, NoMessageId> {
-        self.invocation(event, None, deadline).await
+        self.invocation(event, &Invocation::default(), deadline).await
     }
 
     async fn invocation(
         &self,
         event: SqsEvent,
-        request_id: Option<&str>,
+        invocation: &Invocation,
         deadline: Deadline,
     ) -> Result<SqsBatchResponse, NoMessageId> {
         let settled = event.records.into_iter().map(async |message| {
             let message_id = message.message_id.clone();
-            (message_id, self.settle_in(message, request_id, deadline).await)
+            (message_id, self.settle_in(message, invocation, deadline).await)
         });
         let mut response = SqsBatchResponse::default();
         for (message_id, settled) in futures::future::join_all(settled).await {
@@ -109,12 +109,11 @@ impl Worker {
 
     /// One message to its end, whatever happens in it.
     pub async fn settle(&self, message: SqsMessage, deadline: Deadline) -> Settled {
-        self.settle_in(message, None, deadline).await
+        self.settle_in(message, &Invocation::default(), deadline).await
     }
 
-    /// [`Self::settle`] in an invocation of this id.
-    async fn settle_in(&self, message: SqsMessage, request_id: Option<&str>, deadline: Deadline) -> Settled {
-        let report = Report::new(&self.service, request_id, &message, receive_count(&message));
+    async fn settle_in(&self, message: SqsMessage, invocation: &Invocation, deadline: Deadline) -> Settled {
+        let report = Report::new(&self.service, invocation, &message, receive_count(&message));
         let span = report.span();
         self.settle_one(message, report, deadline).instrument(span).await
     }

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_lambda_events::event::sqs::SqsMessage;
 use contract::UploadKey;
 use jiff::Timestamp;
-use telemetry::{Metrics, Unit};
+use lambda_runtime::Context;
+use telemetry::{Metrics, Unit, trace_id};
 
 use crate::error::{Outcome, Retry};
 use crate::notification::Notification;
@@ -31,12 +32,29 @@ pub struct Measured {
     pub is_new: bool,
 }
 
+/// In which of Lambda's invocations a message came; in none, where this process polls.
+#[derive(Debug, Clone, Default)]
+pub struct Invocation {
+    request_id: Option<String>,
+    trace_id: Option<String>,
+}
+
+impl Invocation {
+    pub fn of(context: &Context) -> Self {
+        Self {
+            request_id: Some(context.request_id.clone()).filter(|id| !id.is_empty()),
+            trace_id: context.xray_trace_id.as_deref().and_then(trace_id),
+        }
+    }
+}
+
 /// Of one message: who handles it, and how it came.
 #[derive(Debug, Clone)]
 pub struct Report {
     service: String,
     request_id: Option<String>,
     message_id: Option<String>,
+    /// The uploader's, where the message has brought it along; else that of the invocation.
     trace_id: Option<String>,
     pub(crate) receive_count: u32,
     /// How long the message had waited when it was received for the first time.
@@ -44,7 +62,7 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn new(service: &str, request_id: Option<&str>, message: &SqsMessage, receive_count: u32) -> Self {
+    pub fn new(service: &str, invocation: &Invocation, message: &SqsMessage, receive_count: u32) -> Self {
         let attribute = |name: &str| message.attributes.get(name);
         let time_ms = |name: &str| attribute(name).and_then(|value| value.parse::<u64>().ok());
         let queue_age = time_ms("SentTimestamp")
@@ -52,9 +70,11 @@ impl Report {
             .map(Duration::from_millis);
         Self {
             service: service.to_owned(),
-            request_id: request_id.map(str::to_owned),
+            request_id: invocation.request_id.clone(),
             message_id: message.message_id.clone(),
-            trace_id: attribute("AWSTraceHeader").and_then(|header| trace_root(header)),
+            trace_id: attribute("AWSTraceHeader")
+                .and_then(|header| trace_id(header))
+                .or_else(|| invocation.trace_id.clone()),
             receive_count,
             queue_age,
         }
@@ -141,10 +161,8 @@ impl Report {
         line.metric(&[("Service", &self.service)], name, Unit::Count, 1)
     }
 
-    /// In all, which alarms watch, and by code.
     fn by_code(&self, line: Metrics, name: &str, code: &str) -> Metrics {
-        let line = self.count(line, name);
-        line.metric(&[("Service", &self.service), ("Code", code)], name, Unit::Count, 1)
+        line.metric_apart(&[("Service", &self.service)], &[("Code", code)], name, Unit::Count, 1)
     }
 
     fn milliseconds(&self, line: Metrics, name: &str, time: Duration) -> Metrics {
@@ -158,11 +176,4 @@ fn upload_lag(notification: &Notification) -> Option<Duration> {
     let issued_at = UploadKey::parse(&notification.key)?.issued_at();
     let event_time: Timestamp = notification.event_time.as_deref()?.parse().ok()?;
     Duration::try_from(event_time.duration_since(issued_at)).ok()
-}
-
-/// `Root=1-...;Parent=...;Sampled=1` -> `1-...`.
-/// <https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>
-fn trace_root(header: &str) -> Option<String> {
-    let root = header.split(';').find_map(|part| part.trim().strip_prefix("Root="))?;
-    Some(root.to_owned())
 }

@@ -1,14 +1,15 @@
-//! What is going on, for the page's live panel: how many messages wait, and what became of uploads since the
-//! start, as server-sent events. Looks at queue and bucket as any operator could, never at the worker, which may run
-//! elsewhere.
+//! What is going on, for the page: how many messages wait, what became of uploads since the start, and the functions'
+//! metrics, as server-sent events. The counts look at queue and bucket as any operator could, never at the worker, which may
+//! run elsewhere; metrics are those of this process.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::Router;
+use axum::http::header::CACHE_CONTROL;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use axum::routing::get;
+use axum::{Json, Router};
 use contract::manifest::Outcome;
 use contract::{Manifest, ManifestKey};
 use futures::{Stream, StreamExt};
@@ -16,11 +17,14 @@ use serde::Serialize;
 use tokio::sync::{broadcast, watch};
 
 use crate::local::{self, Local};
+use crate::stack::meters::{Meter, Meters};
 
 /// Messages come in and out of sight by time alone, too.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Between two looks: a burst of changes is told of as one.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+/// Between two tellings of all metrics, which are more than a few numbers.
+const METRICS_PAUSE: Duration = Duration::from_millis(500);
 
 /// Messages in the queues now; manifests written since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -43,26 +47,51 @@ pub struct Live {
     counts: watch::Sender<Counts>,
 }
 
-/// `GET /dev/events`: the counts at once, and again whenever they have changed.
-pub fn router(counts: watch::Sender<Counts>, stopped: watch::Receiver<bool>) -> Router {
-    let events = async move || Sse::new(events(counts.subscribe(), stopped)).keep_alive(KeepAlive::default());
-    Router::new().route("/dev/events", get(events))
+/// `GET /dev/events`: counts and metrics at once, and again whenever they have changed. `GET /dev/metrics`: the metrics now.
+pub fn router(counts: watch::Sender<Counts>, meters: Meters, stopped: watch::Receiver<bool>) -> Router {
+    let metrics = meters.clone();
+    let events = async move || {
+        let events = futures::stream::select(count_events(counts.subscribe()), metric_events(meters));
+        Sse::new(until(events, stopped)).keep_alive(KeepAlive::default())
+    };
+    let metrics = async move || ([(CACHE_CONTROL, "no-store")], Json(AllMetrics { metrics: metrics.all() }));
+    Router::new().route("/dev/events", get(events)).route("/dev/metrics", get(metrics))
+}
+
+#[derive(Serialize)]
+struct AllMetrics {
+    metrics: Vec<Meter>,
 }
 
 /// Ends when the stack is told to stop, which waits for every answer to end.
-fn events(
-    mut counts: watch::Receiver<Counts>,
-    mut stopped: watch::Receiver<bool>,
-) -> impl Stream<Item = Result<Event, Infallible>> {
+fn until<T>(events: impl Stream<Item = T>, mut stopped: watch::Receiver<bool>) -> impl Stream<Item = T> {
+    events.take_until(async move { drop(stopped.wait_for(|stopped| *stopped).await) })
+}
+
+fn count_events(mut counts: watch::Receiver<Counts>) -> impl Stream<Item = Result<Event, Infallible>> {
     counts.mark_changed();
-    let events = futures::stream::unfold(counts, async |mut counts| {
+    futures::stream::unfold(counts, async |mut counts| {
         counts.changed().await.ok()?;
         let now = *counts.borrow_and_update();
-        // Numbers alone: there is nothing here that JSON cannot say.
-        let event = Event::default().event("counts").json_data(now).ok()?;
-        Some((Ok(event), counts))
-    });
-    events.take_until(async move { drop(stopped.wait_for(|stopped| *stopped).await) })
+        Some((event("counts", &now)?, counts))
+    })
+}
+
+fn metric_events(meters: Meters) -> impl Stream<Item = Result<Event, Infallible>> {
+    let mut changes = meters.changes();
+    changes.mark_changed();
+    let start = (meters, changes, Duration::ZERO);
+    futures::stream::unfold(start, async |(meters, mut changes, pause)| {
+        tokio::time::sleep(pause).await;
+        changes.changed().await.ok()?;
+        let metrics = AllMetrics { metrics: meters.all() };
+        Some((event("metrics", &metrics)?, (meters, changes, METRICS_PAUSE)))
+    })
+}
+
+/// Numbers and names: there is nothing in them that JSON cannot say.
+fn event(name: &str, data: &impl Serialize) -> Option<Result<Event, Infallible>> {
+    Event::default().event(name).json_data(data).ok().map(Ok)
 }
 
 impl Live {

@@ -9,6 +9,7 @@ mod cdn_function;
 mod event_source;
 mod gateway;
 mod live;
+pub mod meters;
 mod page;
 
 use std::io;
@@ -31,6 +32,7 @@ use crate::local::{self, Local, s3, sqs};
 use event_source::EventSource;
 pub use event_source::to_event;
 use live::Live;
+use meters::Meters;
 use tokens::{Secrets, Tokens};
 
 pub const BUCKET: &str = "darkroom";
@@ -62,6 +64,8 @@ pub struct Options {
     pub retry_delays: Vec<Duration>,
     /// By which S3 dates objects and the queue hides messages.
     pub clock: local::Clock,
+    /// What the page shows of the functions' metrics; whoever starts the log has them heard.
+    pub meters: Meters,
 }
 
 impl Default for Options {
@@ -77,6 +81,7 @@ impl Default for Options {
             run_worker: true,
             retry_delays: worker::retry::DELAYS.to_vec(),
             clock: local::Clock::default(),
+            meters: Meters::default(),
         }
     }
 }
@@ -130,7 +135,8 @@ impl Stack {
         let credentials =
             s3::Credentials { access_key: ACCESS_KEY.to_owned(), secret_key: SECRET_KEY.to_owned() };
         let live = Live::new(local.clone());
-        let dev = live::router(live.counts(), servers.stop.subscribe()).merge(page::router(&site));
+        let dev = live::router(live.counts(), options.meters.clone(), servers.stop.subscribe());
+        let dev = dev.merge(page::router(&site));
         servers.serve(api, gateway::router(presign, tokens.clone(), dev));
         servers.tasks.spawn(live.run(servers.stop.subscribe()));
         servers.serve(s3, s3::router(local.objects.clone(), &credentials));

@@ -35,7 +35,7 @@ macro_rules! files {
 }
 
 const INDEX: &str = "page/index.html";
-const FILES: [File; 19] = files![
+const FILES: [File; 20] = files![
     "page/index.html",
     "page/style.css",
     "page/announcer.js",
@@ -47,6 +47,7 @@ const FILES: [File; 19] = files![
     "page/dom.js",
     "page/intake.js",
     "page/live.js",
+    "page/metrics.js",
     "page/previews.js",
     "page/sets.js",
     "page/spark.js",
