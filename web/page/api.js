@@ -1,4 +1,4 @@
-// Owns what this page asks of the local stack beside uploads: its configuration, a token, and its counts as they change.
+// Owns what this page asks of the local stack beside uploads: its configuration, a token, and its events.
 // It never touches the document.
 
 /** A stack that answers with an error, such as a proxy's 502, is asked again; the browser itself would give up. */
@@ -29,10 +29,11 @@ export function token({ refresh }) {
 }
 
 /**
- * Calls `onCounts` with the counts of queue and worker, now and at each change, and `onLink` with `live` or `gone`. A page
- * that nobody sees holds no connection: a browser has six of them for all its tabs.
+ * Calls the listener of each event, by its name, with what it says, now and at each change: `counts` of queue and worker,
+ * `metrics` of both functions. `onLink` is called with `live` or `gone`. A page that nobody sees holds no connection: a
+ * browser has six of them for all its tabs.
  */
-export function watchCounts(onCounts, onLink) {
+export function watchEvents(listeners, onLink) {
   let source;
   let reopening;
   const close = () => {
@@ -47,7 +48,9 @@ export function watchCounts(onCounts, onLink) {
       onLink("gone");
       if (source.readyState === EventSource.CLOSED) reopening = setTimeout(open, REOPEN_AFTER_MS);
     };
-    source.addEventListener("counts", (event) => onCounts(JSON.parse(event.data)));
+    for (const [name, listen] of Object.entries(listeners)) {
+      source.addEventListener(name, (event) => listen(JSON.parse(event.data)));
+    }
   };
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   if (!document.hidden) open();

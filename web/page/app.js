@@ -1,12 +1,14 @@
-// Owns the page as a whole: it wires intake, uploads, tiles, the dialog and the live panel together, and keeps the tally.
+// Owns the page as a whole: it wires intake, uploads, tiles, the dialog, the live panel and the metrics together, and
+// keeps the tally.
 
 import { pendingUploads, resume, upload } from "../upload.js";
 import { announce, announceEnd } from "./announcer.js";
-import { fetchConfig, token } from "./api.js";
+import { fetchConfig, token, watchEvents } from "./api.js";
 import { createDetail } from "./detail.js";
 import { byId, perFrame, setText } from "./dom.js";
 import { listenForFiles } from "./intake.js";
-import { startLive } from "./live.js";
+import { createLive } from "./live.js";
+import { createMetrics } from "./metrics.js";
 import { createTile } from "./tile.js";
 import { bytesInWords, count, either, summaryInWords, typeName, underWayOf } from "./words.js";
 
@@ -36,10 +38,11 @@ function start() {
     },
     () => showNotice("Folders are not read. Drop the photos themselves."),
   );
-  startLive(async () => {
+  const { showCounts, showLink } = createLive(async () => {
     hideNotice();
     await configuredAtLast();
   });
+  watchEvents({ counts: showCounts, metrics: createMetrics() }, showLink);
 }
 
 /** What uploads and tiles need to know of the stack; undefined, with a notice on the page, if it does not answer. */

@@ -2,6 +2,14 @@
 
 // Whose usual spelling is not all capitals.
 const FORMAT_NAMES = { webp: "WebP", "svg+xml": "SVG" };
+// Seconds go far, because limits and alarms are set in them.
+const TIME_UNITS = [
+  { name: "µs", below: 1000, inNext: 1000 },
+  { name: "ms", below: 1000, inNext: 1000 },
+  { name: "s", below: 1000, inNext: 60 },
+  { name: "min", below: 100, inNext: 60 },
+  { name: "h", below: Infinity },
+];
 const ENDS = ["ready", "rejected", "failed", "stopped"];
 /** More than these at once are counted, not named. */
 const NAMED_AT_ONCE = 3;
@@ -27,6 +35,18 @@ export function bytesInWords(bytes) {
     unit += 1;
   }
   return `${unit > 0 ? toShortNumber(value) : value} ${units[unit]}`;
+}
+
+/** `0.42` -> `420 µs`, `1234` -> `1.2 s`. */
+export function msInWords(ms) {
+  if (ms === 0) return "0 ms";
+  let value = ms * 1000;
+  let at = 0;
+  while (value >= TIME_UNITS[at].below - 0.5) {
+    value /= TIME_UNITS[at].inNext;
+    at += 1;
+  }
+  return `${toShortNumber(value)} ${TIME_UNITS[at].name}`;
 }
 
 /** What `bytes` save against `original`: `−97 %`, `+12 %`, or nothing where the original's size is not known. */

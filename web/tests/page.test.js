@@ -1,7 +1,8 @@
-// What of the page is pure: its words, how renditions are arranged, the line of the live panel.
+// What of the page is pure: its words, how renditions are arranged, the line of the live panel, what metrics come to.
 
 import { describe, expect, test } from "vitest";
 
+import { cardsOf, codesOf, columnsOf, histogramInWords, lineInWords, totalOf } from "../page/metrics.js";
 import { sparkPath } from "../page/spark.js";
 import { firstPair, gridOf, thumbName } from "../page/sets.js";
 import {
@@ -9,6 +10,7 @@ import {
   bytesInWords,
   count,
   either,
+  msInWords,
   percentOf,
   savingInWords,
   statusInWords,
@@ -52,6 +54,21 @@ describe("words", () => {
     [26214400, "25 MB"],
     [5 * 1024 ** 4, "5120 GB"],
   ])("%d bytes are %s", (bytes, said) => expect(bytesInWords(bytes)).toBe(said));
+
+  test.each([
+    [0, "0 ms"],
+    [0.0042, "4.2 µs"],
+    [0.42, "420 µs"],
+    [0.9996, "1 ms"],
+    [12.34, "12 ms"],
+    [999.4, "999 ms"],
+    [999.6, "1 s"],
+    [1234, "1.2 s"],
+    [900_000, "900 s"],
+    [1_000_000, "17 min"],
+    [5_970_000, "1.7 h"],
+    [200_000_000, "56 h"],
+  ])("%d ms are %s", (ms, said) => expect(msInWords(ms)).toBe(said));
 
   test.each([
     [30, 1000, "−97 %"],
@@ -127,5 +144,62 @@ describe("the live panel's line", () => {
 
   test("lies at the bottom while there is nothing", () => {
     expect(sparkPath([0, 0])).toBe("M0 19L1 19");
+  });
+});
+
+describe("metrics", () => {
+  const count = (name, sum, parts = {}) => ({ name, unit: "Count", dimensions: { Service: "worker", ...parts }, count: sum, sum });
+  const time = (name, p50, p99 = p50, max = p99) => ({ name, unit: "Milliseconds", dimensions: { Service: "worker" }, p50, p99, max });
+  const METRICS = [
+    count("Published", 9),
+    count("Puts", 12),
+    count("Rejected", 3),
+    count("Rejected", 1, { Code: "corrupt" }),
+    count("Rejected", 2, { Code: "empty" }),
+    count("UrlsIssued", 12, { Method: "PUT", Type: "image/jpeg" }),
+    count("UrlsIssued", 14),
+    time("UploadLag", 850, 4200),
+  ];
+
+  test("what counts all is told from its parts, in whatever order they come", () => {
+    expect(totalOf(METRICS, "UrlsIssued").sum).toBe(14);
+    expect(totalOf(METRICS, "Rejected").sum).toBe(3);
+    expect(totalOf(METRICS, "GivenUp")).toBeUndefined();
+    expect(totalOf([count("Rejected", 1, { Code: "corrupt" })], "Rejected")).toBeUndefined();
+  });
+
+  test("of the reasons, the most frequent comes first", () => {
+    expect(codesOf(METRICS, "Rejected")).toEqual([["empty", 2], ["corrupt", 1]]);
+    expect(codesOf(METRICS, "Retried")).toEqual([]);
+  });
+
+  test("every time is in one of 19 columns, of which the last has no end", () => {
+    const bins = [[1, 4], [2, 0], [5, 3], [500_000, 2], [1_000_000, 1], [2_000_000, 1]];
+    const columns = columnsOf(bins.map(([to, count]) => ({ to, count })));
+    expect(columns).toEqual([4, 0, 3, ...new Array(14).fill(0), 2, 2]);
+    expect(columnsOf([])).toEqual(new Array(19).fill(0));
+  });
+
+  test("a histogram is said without its empty bins", () => {
+    const histogram = [{ to: 200, count: 7 }, { to: 500, count: 0 }, { to: 1000, count: 1 }];
+    expect(histogramInWords(histogram)).toBe("7 up to 200 ms, 1 up to 1 s");
+  });
+
+  test("the summary says what there is", () => {
+    expect(lineInWords([])).toBe("nothing yet");
+    expect(lineInWords(METRICS)).toBe("14 URLs · 12 PUTs · 9 published · 3 rejected · upload 850 ms");
+    expect(lineInWords([...METRICS, count("GivenUp", 1)])).toContain(" · 1 given up · ");
+  });
+
+  test("a card says nothing yet until any of its metrics is there, and then zero for the others", () => {
+    expect(new Set(Object.values(cardsOf([])).map(String))).toEqual(new Set(["–,nothing yet"]));
+    const { urls, puts, published, upload, queue, bytes } = cardsOf(METRICS);
+    expect([urls, puts, upload, queue]).toEqual([["14", "0 refused"], ["12", "0 delivered again"], ["850 ms", "p99 4.2 s"], ["–", "nothing yet"]]);
+    expect(published.join(" ").replaceAll("\u00a0", " ")).toBe("9 3 rejected · 0 retried · 0 given up");
+    expect(bytes).toEqual(["–", "nothing yet"]);
+    expect(cardsOf([time("QueueAge", 20, 1500, 2500), count("BytesIn", 3 * 1024 * 1024)])).toMatchObject({
+      queue: ["20 ms", "p99 1.5 s · max 2.5 s"],
+      bytes: ["3 MB", "0 B out"],
+    });
   });
 });
