@@ -240,7 +240,10 @@ async fn a_rejection_is_counted_in_all_and_by_its_code() {
     let counted: Vec<_> =
         log.metrics().into_iter().filter(|(name, _, _)| name == "Rejected").map(|(_, by, _)| by).collect();
     assert_eq!(counted, [json!(["worker"]), json!(["worker", "type_mismatch"])]);
-    assert!(!log.names().contains(&"Published".to_owned()));
+    for name in ["Published", "PixelTime", "PublishTime", "BytesOut"] {
+        assert!(!log.names().contains(&name.to_owned()), "{name}: nothing was made");
+    }
+    assert!(log.value("BytesIn") > 0.0);
     stack.shutdown().await;
 }
 

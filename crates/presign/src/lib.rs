@@ -1,5 +1,5 @@
 //! The presign function: who asks, what may be uploaded, and what became of it. Owns the HTTP API's
-//! decisions; main.rs only wires it. Never touches pixels, and never imports imaging or the worker.
+//! decisions; serve.rs only wires it. Never touches pixels, and never imports imaging or the worker.
 
 mod caller;
 pub mod config;
@@ -10,6 +10,7 @@ mod policy;
 mod problem;
 mod route;
 mod secret;
+mod serve;
 mod signer;
 mod source;
 mod status;
@@ -35,6 +36,7 @@ use objects::Objects;
 pub use origins::Origins;
 use problem::Problem;
 use route::{NoRoute, Route};
+pub use serve::serve;
 pub use token::Rules;
 use token::Verifier;
 

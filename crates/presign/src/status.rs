@@ -18,8 +18,11 @@ use crate::config::Config;
 use crate::objects::{Objects, SourceVersion};
 use crate::problem::Problem;
 
-/// Seconds between two questions about an upload that is not final.
-const RETRY_AFTER_S: &str = "1";
+/// Seconds between two questions about an upload that is not final: at first, and at most.
+const RETRY_AFTER_S: std::ops::RangeInclusive<i64> = 1..=10;
+/// So many seconds of processing ask for one more between questions. In a backlog everybody asks again and again, and must leave
+/// something of the API to those who want to upload.
+const PATIENCE_S: i64 = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -60,7 +63,14 @@ pub async fn tell(
         Outcome::Ready { .. } | Outcome::Failed { .. } | Outcome::Removed => None,
     });
     let told = Told { status: state, key: upload.source().as_str(), manifest: manifest.as_ref(), rejection };
-    Ok(answer(request, &told))
+    let waits_since_s = source.map(|source| source.modified_s);
+    Ok(answer(request, &told, retry_after_s(waits_since_s, Timestamp::now().as_second())))
+}
+
+/// How long to wait before the next question.
+fn retry_after_s(waits_since_s: Option<i64>, now_s: i64) -> i64 {
+    let waited_s = waits_since_s.map_or(0, |since_s| now_s.saturating_sub(since_s));
+    (waited_s / PATIENCE_S).clamp(*RETRY_AFTER_S.start(), *RETRY_AFTER_S.end())
 }
 
 fn has_expired(upload: &UploadKey, url_expiry: Duration) -> bool {
@@ -90,7 +100,7 @@ fn tells_of(manifest: &Manifest, source: &SourceVersion) -> bool {
     same && (matches!(manifest.outcome, Outcome::Ready { .. }) || !older)
 }
 
-fn answer(request: &Request, told: &Told) -> Answer {
+fn answer(request: &Request, told: &Told, retry_after_s: i64) -> Answer {
     let answer = Answer::json(StatusCode::OK, told);
     let etag = etag(&answer.body);
     let known = request.headers().get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
@@ -101,7 +111,7 @@ fn answer(request: &Request, told: &Told) -> Answer {
     };
     let answer = answer.with(ETAG, etag).with(CACHE_CONTROL, "private, no-cache");
     match told.status {
-        State::AwaitingUpload | State::Processing => answer.with(RETRY_AFTER, RETRY_AFTER_S),
+        State::AwaitingUpload | State::Processing => answer.with(RETRY_AFTER, retry_after_s.to_string()),
         State::Ready | State::Rejected | State::Failed => answer,
     }
 }
@@ -169,6 +179,13 @@ mod tests {
         {
             assert_eq!(decide(Some(&manifest(status, "e")), Some(&written_later), true), Some(state));
         }
+    }
+
+    #[test]
+    fn the_longer_an_upload_waits_the_less_often_it_is_asked_for() {
+        let after_s = |waited_s: i64| retry_after_s(Some(1_800_000_000), 1_800_000_000 + waited_s);
+        assert_eq!([-5, 0, 19, 20, 60, 100, i64::MAX / 2].map(after_s), [1, 1, 1, 2, 6, 10, 10]);
+        assert_eq!(retry_after_s(None, 1_800_000_000), 1, "nothing has been uploaded yet");
     }
 
     #[test]

@@ -109,7 +109,9 @@ impl Report {
             Outcome::Skipped(_) => self.count(line, "Skipped"),
         };
         let line = self.milliseconds(line, "ProcessingTime", elapsed);
-        if measured.is_new { self.stages(line, measured) } else { line }.emit();
+        let line = if measured.is_new { self.read(line, measured) } else { line };
+        let is_made = measured.is_new && matches!(outcome, Outcome::Published);
+        if is_made { self.made(line, measured) } else { line }.emit();
     }
 
     /// A message goes back to the queue, or on to the dead letters.
@@ -139,22 +141,22 @@ impl Report {
         }
     }
 
-    fn stages(&self, mut line: Metrics, measured: &Measured) -> Metrics {
-        for (name, time) in [
-            ("WaitTime", measured.waiting),
-            ("ReadTime", measured.reading),
-            ("PixelTime", measured.pixels),
-            ("PublishTime", measured.publishing),
-        ] {
-            line = self.milliseconds(line, name, time);
-        }
-        let service = [("Service", self.service.as_str())];
-        line.metric(&service, "BytesIn", Unit::Bytes, measured.bytes_in).metric(
-            &service,
-            "BytesOut",
-            Unit::Bytes,
-            measured.bytes_out,
-        )
+    /// What every new source takes.
+    fn read(&self, line: Metrics, measured: &Measured) -> Metrics {
+        let line = self.milliseconds(line, "WaitTime", measured.waiting);
+        let line = self.milliseconds(line, "ReadTime", measured.reading);
+        self.bytes(line, "BytesIn", measured.bytes_in)
+    }
+
+    /// What its renditions take: of a file that is refused, next to nothing, which would make all others look quick.
+    fn made(&self, line: Metrics, measured: &Measured) -> Metrics {
+        let line = self.milliseconds(line, "PixelTime", measured.pixels);
+        let line = self.milliseconds(line, "PublishTime", measured.publishing);
+        self.bytes(line, "BytesOut", measured.bytes_out)
+    }
+
+    fn bytes(&self, line: Metrics, name: &str, bytes: u64) -> Metrics {
+        line.metric(&[("Service", &self.service)], name, Unit::Bytes, bytes)
     }
 
     fn count(&self, line: Metrics, name: &str) -> Metrics {
