@@ -261,6 +261,15 @@ async fn what_goes_back_is_counted_by_its_code_and_what_is_given_up_apart() {
 }
 
 #[tokio::test]
+async fn what_goes_back_is_found_in_the_log_by_its_key() {
+    let stack = idle_stack().await;
+    let lines = logged(&stack, event("other_bucket"), 1).await.lines();
+    let keys: Vec<_> = lines.iter().map(|line| &line["key"]).collect();
+    assert!(lines.len() >= 2 && keys.iter().all(|key| key.as_str() == Some("raw/a1/photo.jpg")), "{lines:?}");
+    stack.shutdown().await;
+}
+
+#[tokio::test]
 async fn the_time_from_the_issue_of_a_url_to_the_stored_upload_is_told() {
     let stack = idle_stack().await;
     let browser = Browser::sign_in(&stack, "ann").await;

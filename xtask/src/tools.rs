@@ -59,6 +59,37 @@ static FUZZ_TOOL: Tool = Tool {
     needed: true,
 };
 
+/// What the runbook has its reader type, beside `darkroom`.
+static RUNBOOK_TOOLS: [Tool; 3] = [
+    Tool {
+        programs: &["curl"],
+        asked: "--version",
+        name: "curl",
+        package: "curl",
+        debian_package: "curl",
+        without: "the runbook cannot be tried",
+        needed: true,
+    },
+    Tool {
+        programs: &["jq"],
+        asked: "--version",
+        name: "jq",
+        package: "jq",
+        debian_package: "jq",
+        without: "the runbook cannot be tried",
+        needed: true,
+    },
+    Tool {
+        programs: &["prlimit"],
+        asked: "--version",
+        name: "prlimit",
+        package: "util-linux",
+        debian_package: "util-linux",
+        without: "a worker without threads cannot be tried",
+        needed: true,
+    },
+];
+
 /// What runs the clients of `cargo xtask interop` and `web`; Python first, which all benchmarks need too, then what that of
 /// imaging needs.
 static CLIENT_TOOLS: [Tool; 4] = [
@@ -129,10 +160,10 @@ impl Purpose {
         match self {
             Self::Build => Vec::new(),
             Self::Fuzz => vec![&FUZZ_TOOL],
-            Self::Interop => CLIENT_TOOLS.iter().collect(),
+            Self::Interop => CLIENT_TOOLS.iter().chain(&RUNBOOK_TOOLS).collect(),
             Self::Sam => CLIENT_TOOLS[..2].iter().collect(),
             Self::Web => CLIENT_TOOLS[1..].iter().collect(),
-            Self::Bench => vec![&CLIENT_TOOLS[0]],
+            Self::Bench => CLIENT_TOOLS[..3].iter().collect(),
             Self::BenchImaging => CLIENT_TOOLS[..3].iter().chain([&VIPS_TOOL]).collect(),
         }
     }

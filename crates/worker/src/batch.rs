@@ -134,14 +134,31 @@ impl Worker {
             }
         };
         let Outcome::Retry(retry) = outcome else { return Settled::Done };
-        report.goes_back(&retry, is_last);
+        let key = first_key(&body);
+        report.goes_back(&retry, is_last, key.as_deref());
         let (message_id, code) = (message.message_id.as_deref(), retry.code.as_str());
         let (elapsed_ms, reason) = (ms(started.elapsed()), retry.reason.as_str());
         if is_last {
-            tracing::error!(message_id, receive_count, elapsed_ms, code, reason, "given up: a dead letter");
+            tracing::error!(
+                key,
+                message_id,
+                receive_count,
+                elapsed_ms,
+                code,
+                reason,
+                "given up: a dead letter"
+            );
             self.give_up(&body, retry.code, deadline.left() + GIVE_UP_TIME).await;
         } else {
-            tracing::warn!(message_id, receive_count, elapsed_ms, code, reason, "goes back to the queue");
+            tracing::warn!(
+                key,
+                message_id,
+                receive_count,
+                elapsed_ms,
+                code,
+                reason,
+                "goes back to the queue"
+            );
         }
         // On the last receive too: the queue takes it away when it would be given again.
         self.hide(&message, receive_count, &retry).await;
@@ -235,6 +252,14 @@ impl Worker {
         if tokio::time::timeout(time, told).await.is_err() {
             tracing::error!("no time to tell the failure in the manifest");
         }
+    }
+}
+
+/// Of which source a message tells, or tells first: what operators search for.
+fn first_key(body: &str) -> Option<String> {
+    match notification::parse(body) {
+        Ok(Body::Notifications(notifications)) => notifications.into_iter().next().map(|first| first.key),
+        Ok(Body::TestEvent) | Err(_) => None,
     }
 }
 

@@ -115,9 +115,9 @@ impl Report {
     }
 
     /// A message goes back to the queue, or on to the dead letters.
-    pub fn goes_back(&self, retry: &Retry, is_last: bool) {
+    pub fn goes_back(&self, retry: &Retry, is_last: bool, key: Option<&str>) {
         let name = if is_last { "GivenUp" } else { "Retried" };
-        self.by_code(self.line(), name, retry.code.as_str()).emit();
+        self.by_code(self.line().property("key", key), name, retry.code.as_str()).emit();
     }
 
     fn line(&self) -> Metrics {
