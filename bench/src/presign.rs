@@ -164,14 +164,8 @@ fn event(wish: &Value) -> Vec<u8> {
     event.to_string().into_bytes()
 }
 
-/// What the process has taken of its core so far. In ticks of 10 ms, everywhere.
 fn cpu(function: &Function) -> anyhow::Result<Duration> {
-    let pid = function.process.id().context("the process has ended")?;
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // After the name, which may have spaces in it.
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Ok(Duration::from_millis(10 * ticks))
+    function.cpu().context("the process has ended")
 }
 
 fn ms(duration: Duration) -> f64 {

@@ -11,8 +11,10 @@ pub fn bench(features: &[&str], args: &[String]) -> Result<(), String> {
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["presign"] => presign(),
         ["worker"] => worker(features),
+        ["cost"] => cost(features),
+        ["burst"] => burst(features),
         _ if is_of_imaging(args) => imaging(features, args),
-        _ => Err("which benchmark? There are `imaging`, `presign` and `worker`".to_owned()),
+        _ => Err("which benchmark? There are `imaging`, `presign`, `worker`, `cost` and `burst`".to_owned()),
     }
 }
 
@@ -106,6 +108,39 @@ fn worker(features: &[&str]) -> Result<(), String> {
         in_target("bench-scratch")?,
     ];
     command(&in_target("release/bench-worker")?, &args.each_ref().map(String::as_str), &[])
+}
+
+/// The peer that costs are compared with, and what everyone uploads.
+const COST_PEER: &str = "bench/cost";
+
+fn cost(features: &[&str]) -> Result<(), String> {
+    need_photos()?;
+    if features.is_empty() {
+        return Err("half of what is made is AVIF: cmake and nasm are needed".to_owned());
+    }
+    // Apart, as they ship.
+    cargo(&[&["build", "--release", "--package", "darkroom-worker", "--features", "avif"]], &[])?;
+    cargo(&[&["build", "--release", "--package", "darkroom-presign"]], &[])?;
+    bench_with(features, "bench-cost")?;
+    npm::install(COST_PEER)?;
+    let args = [
+        in_target("release/darkroom-worker")?,
+        in_target("release/darkroom-presign")?,
+        from_root(COST_PEER)?,
+        from_root("docs")?,
+    ];
+    command(&in_target("release/bench-cost")?, &args.each_ref().map(String::as_str), &[])
+}
+
+fn burst(features: &[&str]) -> Result<(), String> {
+    need_photos()?;
+    bench_with(features, "bench-burst")?;
+    command(&in_target("release/bench-burst")?, &[&from_root(PHOTOS)?], &[])
+}
+
+/// One of `bench`'s programs that has the whole stack in it.
+fn bench_with(features: &[&str], program: &str) -> Result<(), String> {
+    cargo(&[&["build", "--release", "--package", "darkroom-bench", "--bin", program], features], &[])
 }
 
 fn presign() -> Result<(), String> {

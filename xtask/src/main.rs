@@ -29,8 +29,10 @@ cargo xtask simulate [--first-seed S] [--seeds N]
 cargo xtask bench [imaging] [--runs N] [--quick] [--only TABLES] [--photo NAMES] [--report]
                                         imaging beside sharp, Pillow and vipsthumbnail; writes docs/benchmarks.md.
                                         --quick is one run of one photo; parts of the whole are only printed
-cargo xtask bench presign|worker       the presign function beside one in Python with boto3; the worker as a
-                                        poller beside `darkroom process`
+cargo xtask bench presign|worker|cost|burst
+                                        the presign function beside one in Python with boto3; the worker as a poller beside
+                                        `darkroom process`; what uploads cost, beside Node.js and sharp; the model of queues
+                                        beside the stack
 cargo xtask interop [--no-install]      clients that others wrote (boto3, requests, fetch, a browser, a checker of the
                                         OpenAPI document) against the running stack
 cargo xtask web [--no-install]          the front end: its types and logic, then all of it in a browser against the running

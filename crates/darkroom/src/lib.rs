@@ -2,7 +2,9 @@
 //! running system. Calls the functions' real handlers; never has an opinion of its own on what becomes of an
 //! upload.
 
+pub mod cost;
 pub mod dev;
+pub mod forecast;
 pub mod local;
 pub mod operate;
 pub mod process;

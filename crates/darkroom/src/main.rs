@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use darkroom::operate::{self, backfill, reconcile, redrive, status};
-use darkroom::{dev, process};
+use darkroom::{cost, dev, forecast, process};
 
 /// From what a browser uploads to a complete set of web images.
 #[derive(Parser)]
@@ -30,6 +30,22 @@ enum Command {
     Redrive(redrive::Args),
     /// Tell one upload's story: source, manifest, renditions, queue
     Status(status::Args),
+    /// Say what uploads cost on AWS, from what they take here
+    Cost(cost::Args),
+    /// Say how long the uploads of a burst would wait, by a model
+    Forecast(forecast::Args),
+    /// Be one of the two functions, by the environment's settings
+    #[command(hide = true)]
+    Function {
+        #[arg(value_enum)]
+        which: Function,
+    },
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Function {
+    Presign,
+    Worker,
 }
 
 fn main() -> ExitCode {
@@ -49,9 +65,25 @@ fn main() -> ExitCode {
         Some(Command::Reconcile(args)) => operate::run(|| reconcile::run(&args)),
         Some(Command::Redrive(args)) => operate::run(|| redrive::run(&args)),
         Some(Command::Status(args)) => operate::run(|| status::run(&args)),
+        Some(Command::Cost(args)) => cost::run(&args),
+        Some(Command::Forecast(args)) => forecast::run(&args),
+        Some(Command::Function { which }) => function(which),
     };
     done.unwrap_or_else(|error| {
         eprintln!("darkroom: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// As its own binary would.
+fn function(which: Function) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let served = runtime.block_on(async {
+        match which {
+            Function::Presign => presign::serve().await,
+            Function::Worker => worker::serve().await,
+        }
+    });
+    served.map_err(|error| anyhow::anyhow!(error))?;
+    Ok(ExitCode::SUCCESS)
 }

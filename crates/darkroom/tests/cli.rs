@@ -16,6 +16,12 @@ fn process(out: &Path, files: &[PathBuf], more: &[&str]) -> Output {
     command.arg("process").args(files).arg("--out").arg(out).args(more).output().unwrap()
 }
 
+/// Exit code, standard output and error.
+fn darkroom(args: &[&str]) -> (i32, String, String) {
+    let done = Command::new(env!("CARGO_BIN_EXE_darkroom")).args(args).output().unwrap();
+    (done.status.code().unwrap(), text(&done.stdout), text(&done.stderr))
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
@@ -286,6 +292,79 @@ async fn status_exits_with_3_for_what_is_not_settled_and_reads_any_address() {
     }
     let (code, out, _) = operators.run(&["status", "--json", "raw/nothing.jpg"]).await;
     assert_eq!((code, &json_lines(&out)[0]["verdict"]), (3, &"absent".into()));
+}
+
+#[test]
+fn what_uploads_cost_is_counted_by_real_uploads_of_the_mix() {
+    let mix = fixture("mix.toml");
+    let mix = mix.to_str().unwrap();
+    let (code, out, err) = darkroom(&["cost", "--mix", mix, "--runs", "1", "--json", "--uploads", "1000"]);
+    assert_eq!(code, 0, "{err}");
+    let told: Value = serde_json::from_str(&out).unwrap();
+    let worker = &told["measured"]["worker"];
+    // 95 of 100 are ten renditions and a manifest, the others a manifest that says why not. Each is two reads.
+    assert!((worker["s3Writes"].as_f64().unwrap() - (0.95 * 11.0 + 0.05)).abs() < 1e-9, "{worker}");
+    assert_eq!(
+        (worker["s3Reads"].as_f64(), told["measured"]["presign"]["s3Reads"].as_f64()),
+        (Some(2.0), Some(2.0))
+    );
+    let bytes = |path: &str| std::fs::metadata(fixture(path)).unwrap().len() as f64;
+    let source_bytes = 0.95 * bytes("images/wide.jpg") + 0.05 * bytes("hostile/truncated.jpg");
+    assert!((told["measured"]["sourceBytes"].as_f64().unwrap() - source_bytes).abs() < 1.0);
+    for name in ["madeBytes", "viewedBytes", "metrics"] {
+        assert!(told["measured"][name].as_f64().unwrap() > 0.0, "{name}");
+    }
+    assert!(worker["wallMs"].as_f64().unwrap() > 0.0 && worker["logBytes"].as_f64().unwrap() > 100.0);
+    let services: Vec<_> =
+        told["bill"]["lines"].as_array().unwrap().iter().map(|line| &line["service"]).collect();
+    assert!(services.contains(&&Value::from("CloudFront")) && services.contains(&&Value::from("Lambda")));
+
+    let (code, out, _) = darkroom(&["cost", "--mix", mix, "--runs", "1", "--uploads", "1000"]);
+    assert_eq!(code, 0);
+    assert!(out.starts_with(&format!("1000 uploads a month, of {mix}. Prices of us-east-1, ")), "{out}");
+    assert!(out.lines().last().unwrap().starts_with("in all "), "{out}");
+}
+
+#[test]
+fn what_keeps_costs_from_being_counted_is_told_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let absent = file("absent.toml", "[[upload]]\nfile = \"no.jpg\"\nshare = 1");
+    let empty = file("empty.toml", "upload = []");
+    let prices = file("prices.toml", "date = \"2026-11-27\"");
+    let mix = fixture("mix.toml").to_str().unwrap().to_owned();
+    for (args, expected) in [
+        (&["cost", "--mix", "no.toml"][..], "cannot read no.toml"),
+        (&["cost", "--mix", &empty], "upload: at least one is needed"),
+        (&["cost", "--mix", &absent], "no.jpg: cannot be read"),
+        (&["cost", "--mix", &mix, "--prices", &prices], "missing field `region`"),
+        (&["cost", "--mix", &mix, "--function", "no-such-program"], "no-such-program could not be started"),
+        (&["cost", "--mix", &mix, "--function", "false"], "the worker has ended"),
+    ] {
+        let (code, _, err) = darkroom(args);
+        assert_eq!(code, 1, "{args:?}");
+        assert!(err.contains(expected), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn a_forecast_is_a_table_of_workers_and_waits() {
+    let (code, out, err) = darkroom(&["forecast", "--uploads", "5000", "--over", "10", "--workers", "400"]);
+    assert_eq!(code, 0, "{err}");
+    let rows: Vec<&str> = out.lines().skip(4).map(|line| line.split_whitespace().next().unwrap()).collect();
+    assert_eq!(rows, ["400", "800"], "{out}");
+    let (_, out, _) = darkroom(&["forecast", "--uploads", "1000", "--workers", "10"]);
+    let page =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/scale.md")).unwrap();
+    assert!(page.contains(&out), "docs/scale.md shows another answer than\n{out}");
+    let (code, out, _) = darkroom(&["forecast", "--json"]);
+    let told: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, told["forecast"].as_array().unwrap().len()), (0, 6));
+    assert_eq!(darkroom(&["forecast", "--workers", "0"]).0, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

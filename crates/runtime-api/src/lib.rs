@@ -47,7 +47,7 @@ struct Server {
 
 impl Function {
     /// Starts `command` as Lambda would, with a `timeout` for each of its invocations; standard output is
-    /// captured.
+    /// captured. What Lambda sets and `command` sets itself is as `command` has it.
     ///
     /// # Errors
     /// Where there is no free port, or no such program.
@@ -71,7 +71,9 @@ impl Function {
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024"),
         ]
         .map(|(name, value)| (name, value.to_owned()));
-        let process = command.envs(environment).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+        let given: Vec<_> = command.as_std().get_envs().map(|(name, _)| name.to_owned()).collect();
+        let rest = environment.into_iter().filter(|(name, _)| !given.iter().any(|given| given == name));
+        let process = command.envs(rest).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
         Ok(Self { process, invocations })
     }
 
@@ -83,6 +85,26 @@ impl Function {
             answer = answer => answer.ok(),
             _ = self.process.wait() => None,
         }
+    }
+
+    /// Time of all cores that the process has taken so far, in steps of 10 ms. Linux alone tells.
+    pub fn cpu(&self) -> Option<Duration> {
+        let stat = self.proc("stat")?;
+        // After the name, which may have spaces in it.
+        let fields = stat.rsplit(')').next()?.split_whitespace();
+        let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        Some(Duration::from_millis(10 * ticks))
+    }
+
+    /// The most memory that the process has had at once, bytes. Linux alone tells.
+    pub fn peak_bytes(&self) -> Option<u64> {
+        let status = self.proc("status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
+    }
+
+    fn proc(&self, file: &str) -> Option<String> {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.process.id()?)).ok()
     }
 }
 

@@ -30,10 +30,7 @@ pub fn init() {
 }
 
 /// What [`init`] starts, writing elsewhere.
-pub fn subscriber<W>(
-    level: &str,
-    writer: W,
-) -> impl Subscriber + Send + Sync + use<W>
+pub fn subscriber<W>(level: &str, writer: W) -> impl Subscriber + Send + Sync + use<W>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {

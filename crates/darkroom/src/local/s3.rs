@@ -6,6 +6,7 @@
 mod api;
 mod checksums;
 mod edge;
+mod requests;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use tower::ServiceExt;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::Objects;
+pub use requests::{Requested, Requests};
 
 /// How far a request's own time may be from ours, s, as S3 has it.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/RESTAuthentication.html>

@@ -113,7 +113,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// The HTTP API's payload, format 2.0. Without a valid token there is no authorizer, and the function
 /// answers 401 in its own words (API Gateway would answer before it).
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
-fn event(parts: &Parts, body: &[u8], claims: Option<Map<String, Value>>) -> Value {
+pub(crate) fn event(parts: &Parts, body: &[u8], claims: Option<Map<String, Value>>) -> Value {
     let path = parts.uri.path();
     let method = parts.method.as_str();
     let now = jiff::Timestamp::now();

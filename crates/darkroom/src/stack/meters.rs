@@ -85,6 +85,11 @@ impl Meters {
         });
     }
 
+    /// Forgets everything.
+    pub fn clear(&self) {
+        self.0.send_modify(BTreeMap::clear);
+    }
+
     /// Told of whenever anything is counted.
     pub fn changes(&self) -> watch::Receiver<impl Sized + use<>> {
         self.0.subscribe()

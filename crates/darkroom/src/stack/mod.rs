@@ -7,7 +7,7 @@ pub mod tokens;
 mod cdn;
 mod cdn_function;
 mod event_source;
-mod gateway;
+pub(crate) mod gateway;
 mod live;
 pub mod meters;
 mod page;
@@ -95,6 +95,8 @@ pub struct Stack {
     pub queue_url: String,
     pub dead_letter_queue_url: String,
     pub local: Local,
+    /// What S3 was asked through its port, by whomever.
+    pub s3_requests: s3::Requests,
     pub tokens: Arc<Tokens>,
     pub worker: Worker,
     /// A real client of the stack's own S3.
@@ -139,7 +141,8 @@ impl Stack {
         let dev = dev.merge(page::router(&site));
         servers.serve(api, gateway::router(presign, tokens.clone(), dev));
         servers.tasks.spawn(live.run(servers.stop.subscribe()));
-        servers.serve(s3, s3::router(local.objects.clone(), &credentials));
+        let s3_requests = s3::Requests::default();
+        servers.serve(s3, s3_requests.of(s3::router(local.objects.clone(), &credentials)));
         servers.serve(cdn, cdn::router(local.objects.clone(), &options.recipe));
         let queues = sqs::Options {
             url: sqs_url.clone(),
@@ -153,6 +156,7 @@ impl Stack {
             event_source.tasks.spawn(poller.run(event_source.stop.subscribe()));
         }
         Ok(Self {
+            s3_requests,
             queue_url,
             dead_letter_queue_url: sqs::queue_url(&sqs_url, Role::DeadLetters),
             sqs: sqs_client,
