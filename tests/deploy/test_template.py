@@ -429,6 +429,31 @@ def test_the_alarm_of_rejections_counts_both_sides_and_gaps_as_nothing():
     assert set(used) == ids and not re.search(r"(?<!FILL\()\b(rejected|published)\b", of_share["Expression"])
 
 
+@pytest.mark.parametrize(
+    ("rejected", "published", "alarms_"),
+    [(None, None, False), (9, None, False), (10, None, True), (2, 8, False), (3, 7, True), (20, 80, False), (21, 79, True)],
+)
+def test_over_a_fifth_of_ten_or_more_rejected_is_alarming(rejected, published, alarms_):
+    alarm = alarms()["RejectionsAlarm"]
+    functions = {
+        "FILL": lambda value, missing: missing if value is None else value,
+        "IF": lambda condition, yes, no: yes() if condition else no(),
+    }
+    # As CloudWatch, which minds no division by zero.
+    condition, yes, no = re.fullmatch(r"IF\((.+?), (100 .+), (0)\)", alarm["Metrics"][0]["Expression"]).groups()
+    expression = f"IF({condition}, lambda: {yes}, lambda: {no})"
+    share = eval(expression, functions | {"rejected": rejected, "published": published})  # noqa: S307
+    assert alarm["ComparisonOperator"] == "GreaterThanThreshold" and (share > alarm["Threshold"]) == alarms_
+
+
+def test_what_darkroom_cost_bills_is_what_the_template_has():
+    bill = (ROOT / "crates/darkroom/src/cost/bill.rs").read_text()
+    billed = {name: float(value) for name, value in re.findall(r"const (\w+): f64 = ([\d.]+);", bill)}
+    watched = [sum("MetricStat" in one for one in alarm.get("Metrics", [])) or 1 for alarm in alarms().values()]
+    assert billed["ALARMS"] == sum(watched)
+    assert billed["PRESIGN_MIB"] == made("Presign")["MemorySize"]
+
+
 @pytest.mark.parametrize("seconds", TIMEOUTS)
 def test_a_worker_is_slow_above_four_fifths_of_its_timeout(seconds):
     slow = deployed(WorkerTimeoutSeconds=seconds).resources["WorkerSlowAlarm"]["Properties"]

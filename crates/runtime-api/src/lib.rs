@@ -2,6 +2,8 @@
 //! binary, in whatever language it is written. Owns the protocol; knows nothing of any function.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
+mod proc;
+
 use std::collections::HashMap;
 use std::io;
 use std::process::Stdio;
@@ -87,24 +89,15 @@ impl Function {
         }
     }
 
-    /// Time of all cores that the process has taken so far, in steps of 10 ms. Linux alone tells.
+    /// Time of all cores that the process and those that it has started have taken so far, in steps of 10 ms. Linux alone tells.
     pub fn cpu(&self) -> Option<Duration> {
-        let stat = self.proc("stat")?;
-        // After the name, which may have spaces in it.
-        let fields = stat.rsplit(')').next()?.split_whitespace();
-        let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        let ticks: u64 = proc::tree(self.process.id()?)?.iter().map(|process| process.ticks).sum();
         Some(Duration::from_millis(10 * ticks))
     }
 
-    /// The most memory that the process has had at once, bytes. Linux alone tells.
+    /// The most memory that one of these processes has had at once, bytes. Linux alone tells.
     pub fn peak_bytes(&self) -> Option<u64> {
-        let status = self.proc("status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
-    }
-
-    fn proc(&self, file: &str) -> Option<String> {
-        std::fs::read_to_string(format!("/proc/{}/{file}", self.process.id()?)).ok()
+        proc::tree(self.process.id()?)?.iter().filter_map(|process| proc::peak_bytes(process.pid)).max()
     }
 }
 

@@ -11,12 +11,12 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use axum::http::{Method, Request};
 use contract::{MediaType, SourceKey};
-use runtime_api::Function;
+use runtime_api::{Answer, Function};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-use super::bill::{Measured, Presign, Worker};
+use super::bill::{Measured, Presign, TIERED_FROM_BYTES, Worker};
 use super::mix::Mix;
 use crate::local::s3::Requested;
 use crate::stack::meters::Meters;
@@ -25,16 +25,24 @@ use crate::stack::{ACCESS_KEY, BUCKET, Options, REGION, SECRET_KEY, Stack, gatew
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// Of the API's time: each is short, and the clock of processes is coarse.
 const STATUS_REQUESTS: u32 = 300;
-/// What an operator's terminal may have set, and would lead elsewhere than to the local stack.
-const ELSEWHERE: [&str; 8] = [
+/// What an operator's terminal may have set, and would lead elsewhere than to the local stack and to what was asked for.
+const ELSEWHERE: [&str; 16] = [
     "AWS_PROFILE",
     "AWS_SESSION_TOKEN",
     "DISTRIBUTION_ID",
     "EVENT_BUS",
     "EVENT_TOPIC_ARN",
     "JWKS_URL",
+    "KEY_LAYOUT",
     "KEY_SECRET_ARN",
+    "KEY_SECRET_PREVIOUS",
+    "MAX_FRAMES",
+    "MAX_PIXELS",
+    "MAX_SIDE_PX",
+    "MAX_SOURCE_BYTES",
     "QUEUE_URL",
+    "RECIPE",
+    "RECIPE_FILE",
 ];
 /// Whose uploads these are.
 const SUB: &str = "cost";
@@ -72,6 +80,9 @@ struct Taken {
     requested: Requested,
     log_bytes: u64,
     source_bytes: u64,
+    /// Where it is large enough for Intelligent-Tiering, and how many were.
+    tiered_bytes: u64,
+    tiered: u32,
     made_bytes: u64,
     viewed_bytes: u64,
 }
@@ -141,7 +152,11 @@ impl Contestant {
         let source_bytes = bytes.len() as u64;
         put.body(bytes.into()).send().await?;
         let mut taken = self.work_off().await?;
-        (taken.source_bytes, (taken.made_bytes, taken.viewed_bytes)) = (source_bytes, self.made(&key).await?);
+        taken.source_bytes = source_bytes;
+        if source_bytes >= TIERED_FROM_BYTES {
+            (taken.tiered_bytes, taken.tiered) = (source_bytes, 1);
+        }
+        (taken.made_bytes, taken.viewed_bytes) = self.made(&key).await?;
         self.last = Some(key);
         Ok(taken)
     }
@@ -150,10 +165,11 @@ impl Contestant {
     async fn work_off(&mut self) -> anyhow::Result<Taken> {
         let queue = &self.stack.local.queue;
         let messages = queue.receive(1, 2 * TIMEOUT.as_millis() as u64).await?;
+        ensure!(messages.len() == 1, "S3 has told the queue of {} uploads in place of one", messages.len());
         let (requests, cpu, log_bytes) =
             (self.stack.s3_requests.so_far(), self.worker.function.cpu(), self.worker.log());
         let event = serde_json::to_vec(&to_event(&messages))?;
-        let answer = self.worker.function.invoke(event).await.context("the worker has ended")?;
+        let answer = in_time(self.worker.function.invoke(event), "the worker").await?;
         let said =
             answer.result.as_ref().map_err(|said| anyhow::anyhow!("the worker failed: {}", text(said)))?;
         let response: Value = serde_json::from_slice(said).unwrap_or_default();
@@ -226,6 +242,8 @@ impl Taken {
         self.requested.writes += run.requested.writes;
         self.log_bytes += run.log_bytes;
         self.source_bytes += run.source_bytes;
+        self.tiered_bytes += run.tiered_bytes;
+        self.tiered += run.tiered;
         self.made_bytes += run.made_bytes;
         self.viewed_bytes += run.viewed_bytes;
     }
@@ -241,6 +259,8 @@ impl Measured {
         *s3_reads += part * taken.requested.reads as f64;
         *log_bytes += part * taken.log_bytes as f64;
         self.source_bytes += part * taken.source_bytes as f64;
+        self.tiered_bytes += part * taken.tiered_bytes as f64;
+        self.tiered += part * f64::from(taken.tiered);
         self.made_bytes += part * taken.made_bytes as f64;
         self.viewed_bytes += part * taken.viewed_bytes as f64;
     }
@@ -264,11 +284,11 @@ impl Process {
             ("AWS_ENDPOINT_URL_S3", &stack.s3_url),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &setup.memory_mib.to_string()),
         ]);
-        if let Some(recipe) = &setup.recipe {
-            command.env("RECIPE", recipe);
-        }
         for name in ELSEWHERE {
             command.env_remove(name);
+        }
+        if let Some(recipe) = &setup.recipe {
+            command.env("RECIPE", recipe);
         }
         let started = Function::start(command, TIMEOUT).await;
         let mut function = started.with_context(|| format!("{} could not be started", program.display()))?;
@@ -276,10 +296,11 @@ impl Process {
         let log_bytes = Arc::<AtomicU64>::default();
         let (counter, meters) = (log_bytes.clone(), meters.clone());
         tokio::spawn(async move {
-            let mut lines = BufReader::new(log).lines();
-            while let Ok(Some(line)) = lines.next_line().await {
-                counter.fetch_add(line.len() as u64 + 1, Ordering::Relaxed);
-                meters.read(&line);
+            let (mut log, mut line) = (BufReader::new(log), Vec::new());
+            while log.read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
+                counter.fetch_add(line.len() as u64, Ordering::Relaxed);
+                meters.read(&String::from_utf8_lossy(&line));
+                line.clear();
             }
         });
         Ok(Self { function, log_bytes })
@@ -295,13 +316,19 @@ impl Process {
             Request::builder().method(method).uri(path).header("host", "127.0.0.1").body(())?.into_parts();
         let claims = json!({"sub": SUB}).as_object().cloned();
         let event = gateway::event(&parts, body.as_bytes(), claims).to_string();
-        let answer =
-            self.function.invoke(event.into_bytes()).await.context("the presign function has ended")?;
+        let answer = in_time(self.function.invoke(event.into_bytes()), "the presign function").await?;
         let said =
             answer.result.map_err(|said| anyhow::anyhow!("the presign function failed: {}", text(&said)))?;
         let answer: Value = serde_json::from_slice(&said)?;
         ensure!(answer["statusCode"] == 200, "the presign function refuses: {answer}");
         Ok(serde_json::from_str(answer["body"].as_str().unwrap_or_default())?)
+    }
+}
+
+async fn in_time(answer: impl Future<Output = Option<Answer>>, who: &str) -> anyhow::Result<Answer> {
+    match tokio::time::timeout(TIMEOUT, answer).await {
+        Ok(answer) => answer.with_context(|| format!("{who} has ended")),
+        Err(_) => anyhow::bail!("{who} did not answer within {} s", TIMEOUT.as_secs()),
     }
 }
 

@@ -15,10 +15,10 @@ pub struct Mix {
     /// How often a page asks how its upload stands.
     #[serde(default = "three")]
     pub status_requests: f64,
-    /// What four round trips to S3, one after another, take a worker: the manifest, the source, the last rendition, the manifest.
-    /// The local S3 is too near to tell.
-    #[serde(default = "four_round_trips")]
-    pub s3_wait_ms: f64,
+    /// A round trip to S3, for which the local one is too near. A worker makes four, one after another: the manifest, the source, the
+    /// last rendition, the manifest; presign one where it is asked how an upload stands.
+    #[serde(default = "thirty")]
+    pub s3_round_trip_ms: f64,
     /// How long an upload is kept, of which the whole price is counted.
     #[serde(default = "a_year")]
     pub months_kept: f64,
@@ -28,9 +28,6 @@ pub struct Mix {
     /// Which rendition that is, in the smallest of its formats.
     #[serde(default = "w640")]
     pub viewed: String,
-    /// The part of invocations that X-Ray records: 5 % is its default.
-    #[serde(default = "one_in_twenty")]
-    pub traced: f64,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -46,8 +43,8 @@ fn three() -> f64 {
     3.0
 }
 
-fn four_round_trips() -> f64 {
-    120.0
+fn thirty() -> f64 {
+    30.0
 }
 
 fn a_year() -> f64 {
@@ -56,10 +53,6 @@ fn a_year() -> f64 {
 
 fn w640() -> String {
     "w640".to_owned()
-}
-
-fn one_in_twenty() -> f64 {
-    0.05
 }
 
 impl Mix {
@@ -89,13 +82,12 @@ impl Mix {
         }
         for (name, value) in [
             ("status_requests", mix.status_requests),
-            ("s3_wait_ms", mix.s3_wait_ms),
+            ("s3_round_trip_ms", mix.s3_round_trip_ms),
             ("months_kept", mix.months_kept),
             ("views", mix.views),
         ] {
             ensure!((0.0..=1e6).contains(&value), "{name}: `{value}` is not from 0 to 1000000");
         }
-        ensure!((0.0..=1.0).contains(&mix.traced), "traced: `{}` is not from 0 to 1", mix.traced);
         Ok(mix)
     }
 
@@ -136,7 +128,6 @@ mod tests {
             ("[[upload]]\nfile = \"a.txt\"\nshare = 1", "upload[0].file: `a.txt`"),
             (&format!("views = -1\n{one}"), "views: `-1`"),
             (&format!("months_kept = nan\n{one}"), "months_kept: `NaN`"),
-            (&format!("traced = 2\n{one}"), "traced: `2`"),
         ] {
             let error = Mix::parse(text).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");

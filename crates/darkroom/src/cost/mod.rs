@@ -65,7 +65,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let measured = runtime.block_on(measure(&worker, &setup, &mix))?;
     runtime.shutdown_background();
     let sizing = Sizing { memory_mib: f64::from(args.memory), arm64: args.arm64 };
-    let bill = Bill::of(&measured, &mix, &prices, sizing);
+    let bill = Bill::of(&measured, &mix, &prices, sizing, args.uploads as f64);
     let text = if args.json {
         format!(
             "{}\n",
@@ -109,15 +109,15 @@ fn told(args: &Args, measured: &Measured, bill: &Bill, prices: &Prices) -> Strin
         worker.s3_writes,
         worker.s3_reads,
     );
-    text += &format!("{:<16} {:<44} {:>12} {:>12}\n", "", "", "$ a million", "$ a month");
+    text += &format!("{:<16} {:<54} {:>12} {:>12}\n", "", "", "$ a million", "$ a month");
     let uploads = args.uploads as f64;
     let mut row = |service: &str, what: &str, million: f64| {
         let month = million * uploads / 1e6;
-        text += &format!("{service:<16} {what:<44} {million:>12.2} {month:>12.2}\n");
+        text += &format!("{service:<16} {what:<54} {million:>12.2} {month:>12.2}\n");
     };
     for line in &bill.lines {
-        row(line.service, &line.what, line.per_million(uploads));
+        row(line.service, &line.what, bill.line_per_million(line));
     }
-    row("in all", "", bill.per_million(uploads));
+    row("in all", "", bill.per_million());
     text
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prices {
-    /// When they were checked.
+    /// Of the newest source that they were checked against.
     pub date: String,
     pub region: String,
     pub lambda: Lambda,
@@ -42,6 +42,7 @@ pub struct S3 {
     pub transition: f64,
     pub gb_month: f64,
     pub gb_month_infrequent: f64,
+    pub gb_month_archive_instant: f64,
     pub monitored_object_month: f64,
 }
 
@@ -75,7 +76,6 @@ pub struct XRay {
 pub struct Secrets {
     pub source: String,
     pub secret_month: f64,
-    pub request: f64,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -84,7 +84,6 @@ pub struct CloudFront {
     pub source: String,
     pub gb: f64,
     pub request: f64,
-    pub function_call: f64,
 }
 
 /// Of the comparison with a server that resizes on request.
