@@ -26,6 +26,7 @@ LEFT_OUT = {
     "AWS::CloudFront::OriginAccessControl": "unknown to it, and nothing is read through the CDN",
     "AWS::CloudFront::ResponseHeadersPolicy": "unknown to it, and nothing is read through the CDN",
     "AWS::CloudWatch::Alarm": "unknown to it, and nothing here waits for an alarm",
+    "AWS::CloudWatch::Dashboard": "of those alarms, too; test_template.py reads it",
     "AWS::Cognito::UserPool": "unknown to it; the test says who calls, as the authorizer would",
     "AWS::Cognito::UserPoolClient": "of that pool",
     "AWS::Lambda::EventSourceMapping": "leads to a function; the worker polls its queue itself",
