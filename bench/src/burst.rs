@@ -4,8 +4,10 @@
 //!
 //! `cargo xtask bench burst` builds this as it ships and runs it.
 
+mod shared;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -15,6 +17,7 @@ use darkroom::forecast::model::{Fleet, Forecast, Work, simulate};
 use darkroom::stack::meters::Meters;
 use darkroom::stack::{BUCKET, Options, Stack};
 use futures::future::try_join_all;
+use shared::{median, photos};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -47,20 +50,16 @@ struct Waited {
 
 fn main() -> anyhow::Result<()> {
     let folder = std::env::args_os().nth(1).context("usage: bench-burst PHOTOS-FOLDER")?;
-    let photos = photos(Path::new(&folder))?;
+    let photos = read(Path::new(&folder))?;
     let meters = Meters::default();
     tracing_subscriber::registry().with(meters.listener()).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(compare(&photos, &meters))
 }
 
-fn photos(folder: &Path) -> anyhow::Result<Vec<Bytes>> {
-    let mut paths: Vec<PathBuf> =
-        fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "jpg"));
-    paths.sort();
-    ensure!(!paths.is_empty(), "{} has no photos", folder.display());
-    Ok(paths.into_iter().map(|path| fs::read(path).map(Bytes::from)).collect::<std::io::Result<_>>()?)
+fn read(folder: &Path) -> anyhow::Result<Vec<Bytes>> {
+    let read = |path| Ok(fs::read(path).map(Bytes::from)?);
+    photos(folder)?.into_iter().map(read).collect()
 }
 
 async fn compare(photos: &[Bytes], meters: &Meters) -> anyhow::Result<()> {
@@ -87,8 +86,8 @@ async fn compare(photos: &[Bytes], meters: &Meters) -> anyhow::Result<()> {
     let mut worst: f64 = 0.0;
     for (burst, pairs) in bursts.iter().zip(&pairs) {
         for (what, age) in AGES {
-            let of = |value: &dyn Fn(&(f64, f64)) -> f64| median(pairs.iter().map(|pair| value(&age(pair))));
-            let (measured, forecast) = (of(&|ages| ages.0), of(&|ages| ages.1));
+            let (mut measured, mut forecast): (Vec<_>, Vec<_>) = pairs.iter().map(age).unzip();
+            let (measured, forecast) = (median(&mut measured), median(&mut forecast));
             let ratio = forecast / measured;
             worst = worst.max((ratio - 1.0).abs());
             println!("| {} | {what} | {measured:.2} | {forecast:.2} | {ratio:.2} |", burst.name);
@@ -113,12 +112,6 @@ const AGES: [(&str, Age); 3] = [
     ("median", |pair| (pair.measured.p50_s, pair.forecast.queue_age.p50_s)),
     ("longest", |pair| (pair.measured.max_s, pair.forecast.queue_age.max_s)),
 ];
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
 
 fn bursts() -> [Burst; 3] {
     let waves = [vec![0.0; 30], vec![4.0; 30]].concat();

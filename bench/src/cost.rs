@@ -82,8 +82,7 @@ async fn all(peers: &[Peer; 4], places: &Places, mix: &Mix) -> anyhow::Result<[M
     let recipe = places.node_folder.join("recipe.toml");
     let recipe = read_recipe(&recipe.to_string_lossy()).map_err(anyhow::Error::msg)?;
     let presign = vec![places.presign.clone()];
-    let setup =
-        Setup { presign, memory_mib: MEMORY_MIB, recipe: Some(serde_json::to_string(&recipe)?), runs: RUNS };
+    let setup = Setup { presign, memory_mib: MEMORY_MIB, recipe: Some(serde_json::to_string(&recipe)?) };
     let mut contestants = Vec::new();
     for peer in peers {
         contestants.push(Contestant::start(&peer.command, &setup, mix).await.context(peer.name)?);

@@ -4,6 +4,8 @@
 //!
 //! `cargo xtask bench worker` builds both as they ship and runs this.
 
+mod shared;
+
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use contract::{Manifest, MediaType, SourceKey, Status};
 use darkroom::stack::{ACCESS_KEY, BUCKET, REGION, SECRET_KEY, client};
+use shared::{median, photos};
 use tokio::process::{Child, Command};
 
 /// Copies of each photo in one run of throughput.
@@ -44,11 +47,7 @@ async fn main() -> anyhow::Result<()> {
     let worker = next("... WORKER")?;
     let folder = PathBuf::from(next("... PHOTOS-FOLDER")?);
     let scratch = PathBuf::from(next("... SCRATCH-FOLDER")?);
-    let mut photos: Vec<PathBuf> =
-        fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
-    photos.retain(|path| path.extension().is_some_and(|extension| extension == "jpg"));
-    photos.sort();
-    ensure!(!photos.is_empty(), "{} has no photos", folder.display());
+    let photos = photos(&folder)?;
     let bench = Bench { darkroom, worker, photos, scratch };
     bench.throughput().await?;
     bench.latency().await?;
@@ -246,11 +245,6 @@ impl Stack {
 
 fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "small counts")]

@@ -2,20 +2,16 @@
 // when they change, and everybody can use them. `target/browser` has the pictures.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { isDeepStrictEqual } from "node:util";
 import { bytesInWords, msInWords } from "../../web/page/words.js";
 import { screenshot, suite, until } from "./support/browser.js";
 import { openDarkroom } from "./support/darkroom-page.js";
 import { corruptJpeg, jpeg, smallPng } from "./support/files.js";
+import { MAX_SHIFT, shiftsSoFar, sumOfShifts, violations, watchShifts } from "./support/judges.js";
 
 const CARDS = { urls: "UrlsIssued", puts: "Puts", published: "Published" };
 const TIMES = ["HandlerTime", "UploadLag", "QueueAge", "WaitTime", "ReadTime", "PixelTime", "PublishTime", "ProcessingTime"];
 const REASONS = ["Refusals", "Rejected", "Retried", "GivenUp"];
-/** As everywhere on the page. */
-const MAX_SHIFT = 0.002;
-const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 const scenario = suite();
 
@@ -63,24 +59,20 @@ scenario("the metrics are those of /dev/metrics, counts, times, bars and reasons
 
 for (const [width, height] of [[390, 844], [1440, 900]]) {
   scenario(`nothing moves while the metrics change, ${width} px wide`, { viewport: { width, height } }, async ({ page, stack, t }) => {
-    await page.addInitScript(() => {
-      window.shifts = [];
-      const note = ({ value, sources }) => window.shifts.push({ value, of: sources.map(({ node }) => node?.outerHTML?.slice(0, 80)) });
-      new PerformanceObserver((list) => list.getEntries().forEach(note)).observe({ type: "layout-shift", buffered: true });
-    });
+    await watchShifts(page);
     const darkroom = await openDarkroom(page, stack);
     await darkroom.isListening();
     const before = await metricsOf(stack);
     await darkroom.pick(await jpeg(), await corruptJpeg(), smallPng(3));
     await page.waitForFunction(() => document.querySelectorAll("#tiles .tile").length === 3);
     await open(page);
-    const begun = await page.evaluate(() => window.shifts.length);
+    const begun = (await shiftsSoFar(page)).length;
     for (const name of ["wide.jpg", "corrupt.jpg", "small-3.png"]) await darkroom.end(name);
     const published = (before.find(({ name }) => name === "Published")?.sum ?? 0) + 2;
     await page.locator("#metrics-published", { hasText: RegExp(`^${published}$`) }).waitFor();
     await until(async () => isDeepStrictEqual(await shown(page), expected(await metricsOf(stack))));
-    const shifts = (await page.evaluate(() => window.shifts)).slice(begun);
-    const moved = shifts.reduce((sum, { value }) => sum + value, 0);
+    const shifts = (await shiftsSoFar(page)).slice(begun);
+    const moved = sumOfShifts(shifts);
     t.diagnostic(`layout shift: ${moved.toFixed(5)} while metrics change`);
     assert.ok(moved < MAX_SHIFT, JSON.stringify(shifts));
   });
@@ -99,9 +91,8 @@ for (const colorScheme of ["light", "dark"]) {
       await page.keyboard.press("Enter");
       await until(async () => isDeepStrictEqual(await shown(page), expected(await metricsOf(stack))));
       await screenshot(page, `metrics-${width}-${colorScheme}`);
-      await page.evaluate(axe);
-      const { violations } = await page.evaluate(() => window.axe.run("#metrics", { resultTypes: ["violations"] }));
-      assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), []);
+      const found = await violations(page, "#metrics");
+      assert.deepEqual(found.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), []);
       assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= width);
     });
   }

@@ -2,18 +2,14 @@
 // pictures.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { gzipSync } from "node:zlib";
 import { screenshot, suite } from "./support/browser.js";
 import { openDarkroom } from "./support/darkroom-page.js";
 import { CORPUS, avif, corruptJpeg, gif, jpeg, smallPng, webp } from "./support/files.js";
+import { MAX_SHIFT, shiftsSoFar, sumOfShifts, violations, watchShifts } from "./support/judges.js";
 
 const MAX_PAGE_BYTES = 60 * 1024;
-/** Less than a hundredth of what is called good: words at the right edge that change count as moved, for their left one has. */
-const MAX_SHIFT = 0.002;
 const SERIOUS = ["serious", "critical"];
-const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 const scenario = suite();
 
@@ -52,11 +48,7 @@ scenario("the first contentful paint is told", async ({ page, stack, t }) => {
 for (const [width, height] of [[390, 844], [1440, 900]]) {
   scenario(`nothing moves while photos become ready, ${width} px wide`, { viewport: { width, height } }, async (it) => {
     const { page, stack, t } = it;
-    await page.addInitScript(() => {
-      window.shifts = [];
-      const note = ({ value, sources }) => window.shifts.push({ value, of: sources.map(({ node }) => node?.outerHTML?.slice(0, 80)) });
-      new PerformanceObserver((list) => list.getEntries().forEach(note)).observe({ type: "layout-shift", buffered: true });
-    });
+    await watchShifts(page);
     const darkroom = await openDarkroom(page, stack);
     await darkroom.isListening();
     const opening = await shiftsSoFar(page);
@@ -69,7 +61,7 @@ for (const [width, height] of [[390, 844], [1440, 900]]) {
     await thumbsLoaded(page);
     const shifts = (await shiftsSoFar(page)).slice(begun);
     t.diagnostic(`layout shift: ${inWords(opening)} while opening, ${inWords(shifts)} while photos become ready`);
-    for (const moved of [opening, shifts]) assert.ok(sum(moved) < MAX_SHIFT, JSON.stringify(moved));
+    for (const moved of [opening, shifts]) assert.ok(sumOfShifts(moved) < MAX_SHIFT, JSON.stringify(moved));
   });
 }
 
@@ -107,10 +99,8 @@ for (const colorScheme of ["light", "dark"]) {
 
 /** No problem of those that keep somebody from using the page. */
 async function assertAccessible(page, state) {
-  // By the debugger: the page's policy lets no script in.
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => window.axe.run({ resultTypes: ["violations"] }));
-  const problems = violations.filter(({ impact }) => SERIOUS.includes(impact));
+  const found = await violations(page);
+  const problems = found.filter(({ impact }) => SERIOUS.includes(impact));
   const told = problems.map(({ id, help, nodes }) => ({ id, help, nodes: nodes.map(({ html, failureSummary }) => [html, failureSummary]) }));
   assert.deepEqual(told, [], `axe-core finds problems on the ${state} page`);
 }
@@ -128,20 +118,6 @@ async function thumbsLoaded(page) {
   });
 }
 
-/** After two frames, in which everything that has changed is laid out, and reported. */
-function shiftsSoFar(page) {
-  return page.evaluate(async () => {
-    const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
-    await frame();
-    await frame();
-    return window.shifts;
-  });
-}
-
-function sum(shifts) {
-  return shifts.reduce((total, { value }) => total + value, 0);
-}
-
 function inWords(shifts) {
-  return sum(shifts).toFixed(5);
+  return sumOfShifts(shifts).toFixed(5);
 }

@@ -9,4 +9,5 @@ pub mod local;
 pub mod operate;
 pub mod process;
 pub mod stack;
+mod stats;
 pub mod tools;

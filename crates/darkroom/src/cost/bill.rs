@@ -1,7 +1,7 @@
 //! From what an upload takes to dollars. Owns the arithmetic, and which of the template's resources cost what; measures nothing and
 //! knows no price.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::mix::Mix;
 use super::prices::{Prices, S3};
@@ -33,7 +33,7 @@ pub const TIERED_FROM_BYTES: u64 = 128 * 1024;
 const TRACED: f64 = 0.05;
 
 /// What the average upload of a mix took.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Measured {
     pub worker: Worker,
@@ -52,7 +52,7 @@ pub struct Measured {
 }
 
 /// What a worker took of one upload.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Worker {
     /// Of all cores together.
@@ -64,7 +64,7 @@ pub struct Worker {
     pub log_bytes: f64,
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Presign {
     pub cpu_ms: f64,

@@ -55,8 +55,6 @@ pub struct Setup {
     pub memory_mib: u32,
     /// As `RECIPE` has it; without, the built-in one.
     pub recipe: Option<String>,
-    /// Uploads of each file, after one that warms up.
-    pub runs: u32,
 }
 
 /// A worker to be measured, and what it has come to so far. Has a stack to itself.
@@ -64,8 +62,8 @@ pub struct Contestant {
     stack: Stack,
     worker: Process,
     presign: Process,
-    viewed: String,
     meters: Meters,
+    /// That count.
     runs: u32,
     /// What every file has taken, by its place in the mix.
     taken: Vec<Taken>,
@@ -75,10 +73,8 @@ pub struct Contestant {
 /// Of one file, over all runs.
 #[derive(Debug, Clone, Default)]
 struct Taken {
-    cpu: Option<Duration>,
+    used: Used,
     wall: Duration,
-    requested: Requested,
-    log_bytes: u64,
     source_bytes: u64,
     /// Where it is large enough for Intelligent-Tiering, and how many were.
     tiered_bytes: u64,
@@ -87,19 +83,28 @@ struct Taken {
     viewed_bytes: u64,
 }
 
+/// What a function has used so far, or meanwhile.
+#[derive(Debug, Clone, Copy, Default)]
+struct Used {
+    /// Where the system tells.
+    cpu: Option<Duration>,
+    requested: Requested,
+    log_bytes: u64,
+}
+
 /// A function at work, and how much it has written.
 struct Process {
     function: Function,
     log_bytes: Arc<AtomicU64>,
 }
 
-/// Measures a worker over a mix.
+/// Measures a worker over a mix: `runs` uploads of each file, after one that warms up.
 ///
 /// # Errors
 /// Where a file cannot be read, or a function does not start or does not do its part.
-pub async fn measure(worker: &[OsString], setup: &Setup, mix: &Mix) -> anyhow::Result<Measured> {
+pub async fn measure(worker: &[OsString], setup: &Setup, mix: &Mix, runs: u32) -> anyhow::Result<Measured> {
     let mut contestant = Contestant::start(worker, setup, mix).await?;
-    for run in 0..=setup.runs {
+    for run in 0..=runs {
         contestant.run(mix, run > 0).await?;
     }
     contestant.finish(mix).await
@@ -112,30 +117,22 @@ impl Contestant {
         let worker = Process::start(worker, &stack, setup, &meters).await?;
         let presign = Process::start(&setup.presign, &stack, setup, &meters).await?;
         let taken = vec![Taken::default(); mix.upload.len()];
-        Ok(Self {
-            stack,
-            worker,
-            presign,
-            viewed: mix.viewed.clone(),
-            meters,
-            runs: setup.runs,
-            taken,
-            last: None,
-        })
+        Ok(Self { stack, worker, presign, meters, runs: 0, taken, last: None })
     }
 
     /// Uploads every file once.
     pub async fn run(&mut self, mix: &Mix, counts: bool) -> anyhow::Result<()> {
         for (at, (file, _)) in mix.parts().enumerate() {
-            let taken = self.upload(file).await.with_context(|| file.display().to_string())?;
+            let taken = self.upload(file, &mix.viewed).await.with_context(|| file.display().to_string())?;
             if counts {
                 self.taken[at].add(&taken);
             }
         }
+        self.runs += u32::from(counts);
         Ok(())
     }
 
-    async fn upload(&mut self, file: &Path) -> anyhow::Result<Taken> {
+    async fn upload(&mut self, file: &Path, viewed: &str) -> anyhow::Result<Taken> {
         let bytes = std::fs::read(file).context("cannot be read")?;
         let declared =
             MediaType::from_file_name(&file.to_string_lossy()).context("has no image's extension")?;
@@ -156,7 +153,7 @@ impl Contestant {
         if source_bytes >= TIERED_FROM_BYTES {
             (taken.tiered_bytes, taken.tiered) = (source_bytes, 1);
         }
-        (taken.made_bytes, taken.viewed_bytes) = self.made(&key).await?;
+        (taken.made_bytes, taken.viewed_bytes) = self.made(&key, viewed).await?;
         self.last = Some(key);
         Ok(taken)
     }
@@ -166,8 +163,7 @@ impl Contestant {
         let queue = &self.stack.local.queue;
         let messages = queue.receive(1, 2 * TIMEOUT.as_millis() as u64).await?;
         ensure!(messages.len() == 1, "S3 has told the queue of {} uploads in place of one", messages.len());
-        let (requests, cpu, log_bytes) =
-            (self.stack.s3_requests.so_far(), self.worker.function.cpu(), self.worker.log());
+        let before = self.used(&self.worker);
         let event = serde_json::to_vec(&to_event(&messages))?;
         let answer = in_time(self.worker.function.invoke(event), "the worker").await?;
         let said =
@@ -178,17 +174,19 @@ impl Contestant {
         for message in &messages {
             queue.delete(&message.receipt_handle).await?;
         }
-        Ok(Taken {
-            cpu: self.worker.function.cpu().zip(cpu).map(|(after, before)| after - before),
-            wall: answer.took,
-            requested: self.stack.s3_requests.so_far() - requests,
-            log_bytes: self.worker.log() - log_bytes,
-            ..Taken::default()
-        })
+        Ok(Taken { used: self.used(&self.worker).since(&before), wall: answer.took, ..Taken::default() })
+    }
+
+    fn used(&self, process: &Process) -> Used {
+        Used {
+            cpu: process.function.cpu(),
+            requested: self.stack.s3_requests.so_far(),
+            log_bytes: process.log_bytes.load(Ordering::Relaxed),
+        }
     }
 
     /// Bytes of all that was made of a source, and of the rendition that is looked at.
-    async fn made(&self, key: &SourceKey) -> anyhow::Result<(u64, u64)> {
+    async fn made(&self, key: &SourceKey, viewed: &str) -> anyhow::Result<(u64, u64)> {
         let list = self.stack.client.list_objects_v2().bucket(BUCKET).prefix(key.made_prefix());
         let listed = list.send().await?;
         let sizes = || {
@@ -197,7 +195,7 @@ impl Contestant {
                 .iter()
                 .map(|object| (object.key().unwrap_or_default(), object.size().unwrap_or(0)))
         };
-        let name = format!("/{}.", self.viewed);
+        let name = format!("/{viewed}.");
         let viewed = sizes().filter(|(key, _)| key.contains(&name)).map(|(_, size)| size).min().unwrap_or(0);
         let all: i64 = sizes().map(|(_, size)| size).sum();
         Ok((u64::try_from(all)?, u64::try_from(viewed)?))
@@ -219,28 +217,38 @@ impl Contestant {
     /// One request to the API: how an upload stands that is done.
     async fn presign(&mut self) -> anyhow::Result<Presign> {
         let path = format!("/uploads/{}", self.last.as_ref().context("nothing was uploaded")?);
-        let (requests, cpu, log_bytes) =
-            (self.stack.s3_requests.so_far(), self.presign.function.cpu(), self.presign.log());
+        let before = self.used(&self.presign);
         for _ in 0..STATUS_REQUESTS {
             self.presign.call(Method::GET, &path, "").await?;
         }
+        let used = self.used(&self.presign).since(&before);
         let each = |all: f64| all / f64::from(STATUS_REQUESTS);
-        let cpu = self.presign.function.cpu().zip(cpu).map(|(after, before)| after - before);
         Ok(Presign {
-            cpu_ms: each(ms(cpu.unwrap_or_default())),
-            s3_reads: each((self.stack.s3_requests.so_far() - requests).reads as f64),
-            log_bytes: each((self.presign.log() - log_bytes) as f64),
+            cpu_ms: each(ms(used.cpu.unwrap_or_default())),
+            s3_reads: each(used.requested.reads as f64),
+            log_bytes: each(used.log_bytes as f64),
         })
+    }
+}
+
+impl Used {
+    fn since(&self, earlier: &Self) -> Self {
+        Self {
+            cpu: self.cpu.zip(earlier.cpu).map(|(now, earlier)| now - earlier),
+            requested: self.requested - earlier.requested,
+            log_bytes: self.log_bytes - earlier.log_bytes,
+        }
     }
 }
 
 impl Taken {
     fn add(&mut self, run: &Self) {
-        self.cpu = run.cpu.map(|cpu| self.cpu.unwrap_or_default() + cpu);
+        let (all, used) = (&mut self.used, &run.used);
+        all.cpu = used.cpu.map(|cpu| all.cpu.unwrap_or_default() + cpu);
+        all.requested.reads += used.requested.reads;
+        all.requested.writes += used.requested.writes;
+        all.log_bytes += used.log_bytes;
         self.wall += run.wall;
-        self.requested.reads += run.requested.reads;
-        self.requested.writes += run.requested.writes;
-        self.log_bytes += run.log_bytes;
         self.source_bytes += run.source_bytes;
         self.tiered_bytes += run.tiered_bytes;
         self.tiered += run.tiered;
@@ -253,11 +261,11 @@ impl Measured {
     fn add(&mut self, taken: &Taken, part: f64) {
         let Worker { cpu_ms, wall_ms, s3_writes, s3_reads, log_bytes, .. } = &mut self.worker;
         // Where the system does not tell: as if one core had been busy all the time.
-        *cpu_ms += part * ms(taken.cpu.unwrap_or(taken.wall));
+        *cpu_ms += part * ms(taken.used.cpu.unwrap_or(taken.wall));
         *wall_ms += part * ms(taken.wall);
-        *s3_writes += part * taken.requested.writes as f64;
-        *s3_reads += part * taken.requested.reads as f64;
-        *log_bytes += part * taken.log_bytes as f64;
+        *s3_writes += part * taken.used.requested.writes as f64;
+        *s3_reads += part * taken.used.requested.reads as f64;
+        *log_bytes += part * taken.used.log_bytes as f64;
         self.source_bytes += part * taken.source_bytes as f64;
         self.tiered_bytes += part * taken.tiered_bytes as f64;
         self.tiered += part * f64::from(taken.tiered);
@@ -304,10 +312,6 @@ impl Process {
             }
         });
         Ok(Self { function, log_bytes })
-    }
-
-    fn log(&self) -> u64 {
-        self.log_bytes.load(Ordering::Relaxed)
     }
 
     /// Asks the presign function, as the gateway does for a user.

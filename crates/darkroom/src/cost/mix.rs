@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use contract::MediaType;
 use serde::{Deserialize, Serialize};
+
+use super::{from_toml, read};
 
 /// What an average upload is like.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -61,15 +63,12 @@ impl Mix {
     /// # Errors
     /// Names the file and the field.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let mix = Self::parse(&text).with_context(|| path.display().to_string())?;
+        let mix = read(path, Self::parse)?;
         Ok(mix.beside(path.parent().unwrap_or(Path::new("."))))
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
-        let mix: Self = toml::from_str(text)
-            .map_err(|error| anyhow::anyhow!("{}", error.to_string().trim().to_owned()))?;
+        let mix: Self = from_toml(text)?;
         ensure!(!mix.upload.is_empty(), "upload: at least one is needed");
         for (at, upload) in mix.upload.iter().enumerate() {
             let is_usable = upload.share.is_finite() && upload.share > 0.0;

@@ -8,10 +8,11 @@ pub mod prices;
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::dev::recipe;
@@ -62,7 +63,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let worker = if args.function.is_empty() { own("worker")? } else { args.function.clone() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
-    let measured = runtime.block_on(measure(&worker, &setup, &mix))?;
+    let measured = runtime.block_on(measure(&worker, &setup, &mix, args.runs))?;
     runtime.shutdown_background();
     let sizing = Sizing { memory_mib: f64::from(args.memory), arm64: args.arm64 };
     let bill = Bill::of(&measured, &mix, &prices, sizing, args.uploads as f64);
@@ -79,12 +80,22 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What a file says, by whoever understands it. Errors name the file.
+fn read<T>(path: &Path, parse: impl FnOnce(&str) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    parse(&text).with_context(|| path.display().to_string())
+}
+
+fn from_toml<T: DeserializeOwned>(text: &str) -> anyhow::Result<T> {
+    toml::from_str(text).map_err(|error| anyhow::anyhow!("{}", error.to_string().trim().to_owned()))
+}
+
 fn setup(args: &Args) -> anyhow::Result<Setup> {
     let recipe = match &args.recipe {
         Some(file) => Some(serde_json::to_string(&recipe(Some(file))?)?),
         None => None,
     };
-    Ok(Setup { presign: own("presign")?, memory_mib: args.memory, recipe, runs: args.runs })
+    Ok(Setup { presign: own("presign")?, memory_mib: args.memory, recipe })
 }
 
 /// One of the functions that are in this program, too.

@@ -5,6 +5,8 @@ use std::path::Path;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use super::{from_toml, read};
+
 /// In US dollars, each for one.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -110,14 +112,10 @@ impl Prices {
     /// # Errors
     /// Names the file, and the field that is missing, unknown or no number.
     pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(path) = file else { return Self::parse(Self::BUILT_IN).context("prices.toml") };
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Self::parse(&text).with_context(|| path.display().to_string())
-    }
-
-    fn parse(text: &str) -> anyhow::Result<Self> {
-        toml::from_str(text).map_err(|error| anyhow::anyhow!("{}", error.to_string().trim().to_owned()))
+        match file {
+            Some(path) => read(path, from_toml),
+            None => from_toml(Self::BUILT_IN).context("prices.toml"),
+        }
     }
 }
 
@@ -143,7 +141,7 @@ mod tests {
         for (from, to, named) in
             [("date = ", "dat = ", "dat"), ("gb_second_arm64", "gb_second_arm", "gb_second_arm")]
         {
-            let error = Prices::parse(&Prices::BUILT_IN.replacen(from, to, 1)).unwrap_err().to_string();
+            let error = from_toml::<Prices>(&Prices::BUILT_IN.replacen(from, to, 1)).unwrap_err().to_string();
             assert!(error.contains(&format!("unknown field `{named}`")), "{error}");
         }
     }

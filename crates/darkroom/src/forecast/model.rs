@@ -12,6 +12,8 @@ use std::fmt;
 use std::iter::once;
 use std::ops::Range;
 
+use crate::stats::percentile;
+
 /// Nothing that is asked about is larger: sums of it stay exact enough, and finite.
 const MOST: f64 = 1e9;
 /// Less of a core than any function can have.
@@ -171,9 +173,8 @@ impl Summary {
         let mut ages_s: Vec<f64> = ages_s.collect();
         ages_s.sort_unstable_by(f64::total_cmp);
         let Some(&max_s) = ages_s.last() else { return Self::default() };
-        let rank = |percent: usize| ages_s[(ages_s.len() * percent).div_ceil(100) - 1];
         let mean_s = ages_s.iter().sum::<f64>() / ages_s.len() as f64;
-        Self { mean_s, p50_s: rank(50), p99_s: rank(99), max_s }
+        Self { mean_s, p50_s: percentile(&ages_s, 50), p99_s: percentile(&ages_s, 99), max_s }
     }
 }
 

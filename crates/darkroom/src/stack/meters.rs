@@ -10,6 +10,8 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::stats::percentile;
+
 /// Values of a metric of which quantiles and histograms are made: the newest.
 const KEPT: usize = 4096;
 /// Metrics that are kept apart: CloudWatch takes any number, and asks for money for each.
@@ -159,15 +161,9 @@ impl Series {
         sorted.sort_by(f64::total_cmp);
         let histogram = if self.unit == "Milliseconds" { histogram(&sorted) } else { Vec::new() };
         let (Id { name, dimensions, .. }, Self { unit, count, sum, max, .. }) = (id.clone(), self);
-        let (unit, p50, p99) = (unit.clone(), quantile(&sorted, 0.5), quantile(&sorted, 0.99));
+        let (unit, p50, p99) = (unit.clone(), percentile(&sorted, 50), percentile(&sorted, 99));
         Meter { name, unit, dimensions, count: *count, sum: *sum, max: *max, p50, p99, histogram }
     }
-}
-
-/// The least value that this part of all does not exceed; 0 of none.
-pub fn quantile(sorted: &[f64], part: f64) -> f64 {
-    let rank = (part * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
 /// From the first bin with anything in it to the last, by the bounds 1, 2, 5, 10, 20, 50...
